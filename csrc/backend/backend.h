@@ -1,0 +1,138 @@
+// F2. The vocabulary of fused operations that the network is written in, and their shapes. A
+// backend (cpu/, later cuda/) implements it; model/ knows nothing else of the device.
+//
+// Shape letters: T tokens in the batch · D model width · H query heads · G key/value heads ·
+// K head width · F feed-forward width · V vocabulary · S sequences · P tokens in a KV page.
+// Matrices are row-major f32 in the backend's memory. Weights are [N × K]: N outputs, K inputs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+
+#include "quant/dtype.h"
+
+namespace cria {
+
+/// f32 activations, row-major, in backend memory.
+struct Matrix {
+  float* data = nullptr;
+  int64_t rows = 0;
+  int64_t cols = 0;
+
+  float* row(int64_t r) const { return data + r * cols; }
+  Matrix first_rows(int64_t n) const { return {data, n, cols}; }
+};
+
+/// A weight matrix in the backend's own form, as `Backend::import_weight` gave it.
+struct Weight {
+  DType type = DType::kF32;
+  int64_t rows = 0;  // N: outputs
+  int64_t cols = 0;  // K: inputs
+  const void* data = nullptr;
+
+  explicit operator bool() const { return data != nullptr; }
+};
+
+/// One product of `Backend::project`: out[T×N] = x[T×K] · weight[N×K]ᵀ (+ bias[N]).
+struct Projection {
+  const Weight& weight;
+  const float* bias;  // [N], or null
+  Matrix out;         // [T×N]
+};
+
+/// Tokens of a KV page. A multiple of every attention tile, so that a tile never spans two pages.
+inline constexpr int kPageTokens = 32;
+
+/// The keys and values of one layer, in pages: f16[page][G][P][K], keys and values each.
+struct LayerKv {
+  uint16_t* keys = nullptr;
+  uint16_t* values = nullptr;
+  int kv_heads = 0;    // G
+  int head_width = 0;  // K
+  int64_t page_stride() const { return int64_t{kv_heads} * kPageTokens * head_width; }
+};
+
+/// The rows of one sequence in a ragged batch: `count` new tokens after `past` cached ones.
+struct Slice {
+  int64_t first_row = 0;  // row of the batch
+  int count = 0;          // new tokens
+  int past = 0;           // tokens already in the cache; the first new one has this position
+  const int32_t* pages = nullptr;  // page table: token position p lives in pages[p / P]
+};
+
+/// RoPE angles of each row: cosine and sine of every pair, [T × pairs × 2], interleaved. Heads are
+/// rotated as pairs (2i, 2i+1) over the first 2·pairs elements; the rest of a head passes through.
+struct RopeAngles {
+  const float* cos_sin = nullptr;
+  int pairs = 0;
+};
+
+/// Backend memory, freed with the object.
+class DeviceMemory {
+ public:
+  virtual ~DeviceMemory() = default;
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+
+ protected:
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  /// Zeroed memory, aligned to 64 bytes at least. Throws kOutOfMemory with the size. Pages the
+  /// kernels never touch cost nothing where the system can arrange it.
+  virtual std::unique_ptr<DeviceMemory> allocate(size_t bytes) = 0;
+  /// Takes a weight matrix as it lies in the file ([rows × cols] of `type`) into the backend's own
+  /// form. The bytes at `data` outlive the backend.
+  virtual Weight import_weight(DType type, int64_t rows, int64_t cols, const std::byte* data) = 0;
+  /// Host to backend and back.
+  virtual void upload(void* dst, const void* src, size_t bytes) = 0;
+  virtual void download(void* dst, const void* src, size_t bytes) = 0;
+
+  /// Bytes of the backend's own working memory for batches of up to `tokens` over rows of up to
+  /// `max_cols` inputs; `reserve` takes it, once, before the first operation.
+  virtual size_t scratch_bytes(int64_t tokens, int64_t max_cols) const = 0;
+  virtual void reserve(int64_t tokens, int64_t max_cols) = 0;
+
+  /// out[t] = table[ids[t]], dequantized. ids are host memory, each in [0, table.rows).
+  virtual void embed(const Weight& table, std::span<const int32_t> ids, Matrix out) = 0;
+
+  /// out[t] = x[t] / sqrt(mean(x[t]²) + eps) · weight. (Zhang & Sennrich 2019, RMSNorm.) x may be
+  /// out.
+  virtual void rmsnorm(Matrix x, const float* weight, float eps, Matrix out) = 0;
+
+  /// Several products of one input: x is prepared (quantized) once, and all run behind one barrier.
+  virtual void project(Matrix x, std::span<const Projection> products) = 0;
+  void project(Matrix x, std::initializer_list<Projection> products) {
+    project(x, std::span<const Projection>(products.begin(), products.size()));
+  }
+
+  /// Rotates q[T×H·K] in place and k[T×G·K] on its way (Su et al. 2021, RoFormer §3.4.2), and
+  /// stores k and v[T×G·K] as f16 at their positions in the cache.
+  virtual void rope_store_kv(std::span<const Slice> batch, RopeAngles angles, Matrix q, Matrix k,
+                             Matrix v, const LayerKv& kv) = 0;
+
+  /// Causal grouped-query attention over the cache: out[t,h] = softmax(scale · q[t,h]·Kᵀ) · V with
+  /// head h reading KV head h / (H/G). Online softmax in f32 (Milakov & Gimelshein 2018) over tiles
+  /// at fixed positions, so that the result does not depend on how the prompt was chunked.
+  virtual void attention(std::span<const Slice> batch, Matrix q, const LayerKv& kv, float scale,
+                         Matrix out) = 0;
+
+  /// gate = silu(gate) · up. (Shazeer 2020, SwiGLU.)
+  virtual void silu_mul(Matrix gate, Matrix up) = 0;
+
+  /// x += y.
+  virtual void add(Matrix x, Matrix y) = 0;
+
+  /// out[i] = x[rows[i]]. rows are host memory.
+  virtual void gather_rows(Matrix x, std::span<const int64_t> rows, Matrix out) = 0;
+};
+
+}  // namespace cria

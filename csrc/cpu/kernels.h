@@ -1,0 +1,94 @@
+// F3. The table of kernels: what an instruction set has to provide, and the form of its arguments.
+// Kernels trust their arguments (backend.cpp has checked them), know nothing of threads and never
+// throw. Pointers need no alignment beyond that of their element, except weights, which need none.
+//
+// Shape letters as in backend/backend.h: T tokens · N outputs · K inputs.
+//
+// Every table keeps two promises. (1) An element of a result is computed by one fixed sequence of
+// operations, which depends on K and the values alone: not on T, nor on the element's place in a
+// range or tile. (2) Quantized activations have the same bits in every table.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "quant/dtype.h"
+
+namespace cria::cpu {
+
+/// The form in which a weight type wants its input; layouts in cpu/activations.h.
+enum class Activation : uint8_t {
+  kF32,     // the row itself
+  kQ8_32,   // 8-bit codes in groups of 32
+  kQ8_256,  // 8-bit codes in groups of 256
+};
+inline constexpr int kActivations = 3;
+
+/// out[t][n] = Σ_k weights[n][k] · x[t][k] for a range of rows n and all tokens t.
+struct MatmulArgs {
+  const std::byte* weights = nullptr;  // the first row of the range
+  int64_t row_bytes = 0;               // from one row to the next
+  int64_t rows = 0;                    // rows in the range
+  int64_t cols = 0;                    // K, a multiple of the type's block
+  const std::byte* x = nullptr;        // T rows in the form the kernel wants
+  int64_t x_stride = 0;                // bytes from one token to the next
+  int64_t tokens = 0;                  // T
+  float* out = nullptr;                // out[0][first row of the range]
+  int64_t out_stride = 0;              // floats from one token to the next
+};
+
+/// The kernel of one weight type.
+struct Matmul {
+  Activation input = Activation::kF32;
+  void (*run)(const MatmulArgs& args) = nullptr;  // null: the type is not computed
+};
+
+/// Attention of the query heads of one token that share one KV head, over positions 0 … length−1.
+struct AttentionArgs {
+  const float* q = nullptr;          // [heads × width]
+  const uint16_t* keys = nullptr;    // f16, this KV head's part of page 0: [kPageTokens × width]
+  const uint16_t* values = nullptr;  // likewise
+  int64_t page_stride = 0;           // f16 elements from one page to the next
+  const int32_t* pages = nullptr;    // position p lies in page pages[p / kPageTokens]
+  int length = 0;                    // positions attended to, at least 1
+  int heads = 0;                     // query heads
+  int width = 0;                     // elements of a head
+  float scale = 0;                   // of the scores
+  float* out = nullptr;              // [heads × width]
+};
+
+/// Rotates the heads of one token (Su et al. 2021, RoFormer §3.4.2): pair i of a head, its elements
+/// 2i and 2i+1, turns by the angle whose cosine and sine are angles[2i] and angles[2i+1]. Elements
+/// from 2·pairs on stay as they are.
+struct RopeArgs {
+  const float* angles = nullptr;  // [pairs × 2]
+  int pairs = 0;                  // 0: no rotation
+  int heads = 0;
+  int width = 0;
+};
+
+struct Kernels {
+  /// By weight type.
+  Matmul matmul[kDTypeTableSize];
+
+  /// x[K] to the form kQ8_32 or kQ8_256 at `out` (activation_bytes(form, K)). A group with a NaN or
+  /// an infinity gets the scale NaN, so that it shows in every output it takes part in.
+  void (*quantize_q8_32)(const float* x, int64_t cols, std::byte* out);
+  void (*quantize_q8_256)(const float* x, int64_t cols, std::byte* out);
+
+  /// out = x / sqrt(mean(x²) + eps) · weight, each [n]; x may be out.
+  void (*rmsnorm)(const float* x, const float* weight, float eps, int64_t n, float* out);
+  /// Rotates x[heads × width] in place.
+  void (*rope)(const RopeArgs& rope, float* x);
+  /// Rotates x[heads × width] on its way to f16 at out[head · out_stride + i].
+  void (*rope_store)(const RopeArgs& rope, const float* x, uint16_t* out, int64_t out_stride);
+  void (*attention)(const AttentionArgs& args);
+  /// gate = gate / (1 + exp(−gate)) · up, each [n].
+  void (*silu_mul)(float* gate, const float* up, int64_t n);
+  /// x += y, each [n].
+  void (*add)(float* x, const float* y, int64_t n);
+  /// out = exp(x), each [n]. The exponential that silu_mul and attention use, for its test.
+  void (*exp)(const float* x, int64_t n, float* out);
+};
+
+}  // namespace cria::cpu

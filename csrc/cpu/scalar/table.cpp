@@ -1,0 +1,8 @@
+// F3, scalar. The table itself.
+#include "cpu/table.h"
+
+namespace cria::cpu::CRIA_TABLE {
+
+constinit const Kernels kernels = make_kernels();
+
+}  // namespace cria::cpu::CRIA_TABLE

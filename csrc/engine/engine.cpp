@@ -1,0 +1,254 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <new>
+
+namespace cria {
+namespace {
+
+double milliseconds(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double, std::milli>(to - from).count();
+}
+
+Error disposed() {
+  return {ErrorCode::kDisposed, "the model was disposed while the generation was running"};
+}
+
+}  // namespace
+
+Engine::Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink)
+    : model_(std::move(model)),
+      sink_(sink),
+      scheduler_({.step_tokens = model_->plan.limits.tokens,
+                  .running = model_->plan.limits.logit_rows,
+                  .pages = model_->plan.pages}),
+      logits_(static_cast<size_t>(model_->plan.limits.logit_rows) *
+              static_cast<size_t>(model_->config.vocab)),
+      thread_([this] { run(); }) {}
+
+Engine::~Engine() {
+  stop();
+  thread_.join();
+  drain();  // what was posted after the thread had ended
+  publish();
+}
+
+// ---- any thread ---------------------------------------------------------------------------------
+
+void Engine::post(std::shared_ptr<Request> request) {
+  request->posted = Clock::now();
+  auto command = std::make_unique<Command>();
+  command->request = std::move(request);
+  push(std::move(command));
+}
+
+void Engine::cancel(Request& request) {
+  request.cancelled.store(true, std::memory_order_release);
+  wake();
+}
+
+void Engine::release_sequence(uint32_t sequence) {
+  auto command = std::make_unique<Command>();
+  command->released = sequence;
+  push(std::move(command));
+}
+
+void Engine::stop() {
+  stopping_.store(true, std::memory_order_release);
+  wake();
+}
+
+void Engine::push(std::unique_ptr<Command> command) {
+  Command* node = command.release();
+  node->next = commands_.load(std::memory_order_relaxed);
+  while (!commands_.compare_exchange_weak(node->next, node, std::memory_order_release,
+                                          std::memory_order_relaxed)) {
+  }
+  wake();
+}
+
+void Engine::wake() {
+  wakes_.fetch_add(1, std::memory_order_release);
+  wakes_.notify_one();
+}
+
+// ---- the engine's thread ------------------------------------------------------------------------
+
+void Engine::run() noexcept {
+  while (true) {
+    const uint32_t seen = wakes_.load(std::memory_order_acquire);
+    const bool stopping = stopping_.load(std::memory_order_acquire);
+    drain();
+    if (stopping) break;
+    if (!turn()) wakes_.wait(seen, std::memory_order_acquire);
+  }
+  fail_all(scheduler_.tasks(), disposed());
+  publish();
+}
+
+/// One step; false when there was nothing to do.
+bool Engine::turn() {
+  bool busy = false;
+  try {
+    sweep_cancelled();
+    busy = scheduler_.next(step_);
+    if (busy) compute();
+  } catch (const std::exception& error) {  // out of memory in the engine's own bookkeeping
+    fail_all(scheduler_.tasks(), {ErrorCode::kOutOfMemory, error.what()});
+  }
+  publish();
+  return busy;
+}
+
+void Engine::drain() {
+  Command* newest = commands_.exchange(nullptr, std::memory_order_acquire);
+  Command* oldest = nullptr;
+  while (newest) {  // the stack holds them in reverse
+    Command* next = newest->next;
+    newest->next = oldest;
+    oldest = newest;
+    newest = next;
+  }
+  while (oldest) {
+    const std::unique_ptr<Command> command(oldest);
+    oldest = command->next;
+    if (command->request) {
+      accept(std::move(command->request));
+    } else {
+      scheduler_.release_sequence(command->released);
+    }
+  }
+}
+
+void Engine::accept(std::shared_ptr<Request> request) {
+  try {
+    if (stopping_.load(std::memory_order_acquire)) throw disposed();
+    check_sampling(request->sampling, model_->config.vocab);
+    if (std::any_of(request->stop.begin(), request->stop.end(),
+                    [](const std::string& stop) { return stop.empty(); }))
+      fail(ErrorCode::kBadArgument, "stop: expected non-empty texts, got an empty one");
+    scheduler_.submit(std::make_unique<Task>(request, prompt_ids(*request), *model_->tokenizer));
+  } catch (const Error& error) {
+    refuse(*request, error);
+  } catch (const std::bad_alloc&) {
+    refuse(*request, {ErrorCode::kOutOfMemory, "out of memory while queueing the request"});
+  }
+}
+
+/// The prompt as ids, checked: refused before it is tokenized where it cannot possibly fit.
+std::vector<int32_t> Engine::prompt_ids(const Request& request) const {
+  const text::Tokenizer& tokenizer = *model_->tokenizer;
+  const auto context = static_cast<size_t>(model_->plan.context_size);
+  const auto overflow = [&](const char* at_least, size_t tokens) {
+    fail(ErrorCode::kContextOverflow, "the prompt has ", at_least, tokens,
+         " tokens and the context holds ", context,
+         ", one of them for the answer; shorten the prompt or load with a larger contextSize");
+  };
+  std::vector<int32_t> ids = request.tokens;
+  if (ids.empty()) {
+    std::vector<text::Segment> segments;
+    size_t bytes = 0;
+    for (const PromptSegment& segment : request.segments) {
+      segments.push_back({segment.text, segment.special});
+      bytes += segment.text.size();
+    }
+    const size_t least = bytes / std::max<size_t>(1, tokenizer.max_piece_bytes());
+    if (least >= context) overflow("at least ", least);
+    ids = tokenizer.encode(segments, request.bos && tokenizer.vocab().add_bos);
+  }
+  if (ids.empty())
+    fail(ErrorCode::kBadArgument,
+         "the prompt is empty and the vocabulary puts no token before a text; give some text");
+  if (ids.size() >= context) overflow("", ids.size());
+  for (const int32_t id : ids)
+    if (id < 0 || id >= tokenizer.size())
+      fail(ErrorCode::kBadArgument, "prompt: expected token ids from 0 to ", tokenizer.size() - 1,
+           ", got ", id);
+  return ids;
+}
+
+void Engine::sweep_cancelled() {
+  for (Task* task : scheduler_.tasks())
+    if (task->request->cancelled.load(std::memory_order_acquire))
+      finish(task, FinishReason::kAbort);
+}
+
+void Engine::compute() {
+  const Clock::time_point now = Clock::now();
+  for (Task* task : step_.tasks)
+    if (task->started == Clock::time_point{}) task->started = now;
+  try {
+    model_->transformer.forward({step_.ids, step_.slices, step_.logit_rows}, logits_.data());
+    model_->file.check_intact();
+  } catch (const Error& error) {
+    return fail_all(step_.tasks, error);
+  } catch (const std::exception& error) {
+    return fail_all(step_.tasks, {ErrorCode::kBackend, error.what()});
+  }
+  scheduler_.computed(step_);
+  const auto vocab = static_cast<size_t>(model_->config.vocab);
+  for (size_t row = 0; row < step_.drawing.size(); ++row)
+    draw(*step_.drawing[row], std::span(logits_).subspan(row * vocab, vocab));
+}
+
+void Engine::draw(Task& task, std::span<float> logits) {
+  int32_t id = 0;
+  std::string text;
+  bool stopped = false;
+  try {
+    id = task.sampler.draw(logits, task.tokens, task.drawn++);
+    if (task.first_token == Clock::time_point{}) task.first_token = Clock::now();
+    if (model_->tokenizer->is_end_of_generation(id)) {
+      task.text.flush(text);
+      return finish(&task, FinishReason::kStop, std::move(text));
+    }
+    task.tokens.push_back(id);
+    stopped = task.text.push(id, text);
+    const bool full = static_cast<int>(task.tokens.size()) >= model_->plan.context_size;
+    const bool enough =
+        task.request->max_tokens > 0 && task.completion_tokens() >= task.request->max_tokens;
+    if (stopped || full || enough) {
+      if (!stopped) task.text.flush(text);
+      return finish(&task, stopped ? FinishReason::kStop : FinishReason::kLength, std::move(text),
+                    {id});
+    }
+  } catch (const Error& error) {
+    return finish(&task, FinishReason::kError, {}, {}, error);
+  }
+  updates_.push_back({task.request->id, std::move(text), {id}, std::nullopt});
+}
+
+void Engine::finish(Task* task, FinishReason reason, std::string text, std::vector<int32_t> tokens,
+                    std::optional<Error> error) {
+  const std::unique_ptr<Task> ended = scheduler_.remove(task, reason != FinishReason::kError);
+  if (reason == FinishReason::kAbort) ended->text.flush(text);
+  const Clock::time_point now = Clock::now();
+  const auto or_now = [now](Clock::time_point t) { return t == Clock::time_point{} ? now : t; };
+  const Clock::time_point started = or_now(ended->started), first = or_now(ended->first_token);
+  End end;
+  end.reason = reason;
+  end.usage = {ended->prompt_tokens, ended->reused, ended->completion_tokens()};
+  end.timings = {milliseconds(ended->request->posted, started), milliseconds(started, first),
+                 milliseconds(first, now)};
+  end.error = std::move(error);
+  updates_.push_back({ended->request->id, std::move(text), std::move(tokens), std::move(end)});
+}
+
+void Engine::refuse(const Request& request, Error error) {
+  End end;
+  end.reason = FinishReason::kError;
+  end.error = std::move(error);
+  updates_.push_back({request.id, {}, {}, std::move(end)});
+}
+
+void Engine::fail_all(const std::vector<Task*>& tasks, const Error& error) {
+  for (Task* task : std::vector<Task*>(tasks)) finish(task, FinishReason::kError, {}, {}, error);
+}
+
+void Engine::publish() {
+  if (updates_.empty()) return;
+  sink_.publish(std::move(updates_));
+  updates_.clear();
+}
+
+}  // namespace cria

@@ -1,0 +1,132 @@
+#include "engine/loaded_model.h"
+
+#include <algorithm>
+
+#include "base/memory.h"
+#include "model/vocab.h"
+
+namespace cria {
+namespace {
+
+// Less room than this is no use: the default context is not bounded below it.
+constexpr int kLeastDefaultContext = 256;
+
+int64_t check_option(const char* name, int64_t value, int64_t max) {
+  if (value < 0 || value > max)
+    fail(ErrorCode::kBadArgument, name, ": expected a whole number from 1 to ", max, ", got ",
+         value);
+  return value;
+}
+
+/// The model's own context, or what half of the memory beside the weights has room for.
+int64_t default_context(const Config& config, uint64_t page_bytes, uint64_t fixed,
+                        int64_t sequences, uint64_t available) {
+  const uint64_t left = (available - std::min(available, fixed)) / 2;
+  const uint64_t fits = left / page_bytes / static_cast<uint64_t>(sequences) * kPageTokens;
+  const uint64_t trained = static_cast<uint64_t>(config.trained_context);
+  const uint64_t least = std::min<uint64_t>(trained, kLeastDefaultContext);
+  return static_cast<int64_t>(std::clamp(fits, least, trained));
+}
+
+/// Touches every page of the weights, so that the first token finds them in memory, and tells how
+/// far it is. A weight read twice (tied) counts once.
+void read_ahead(const gguf::File& file, const LoadProgress& progress) {
+  constexpr uint64_t kPage = 4096, kReport = uint64_t{16} << 20;
+  uint64_t total = 0, loaded = 0, reported = 0;
+  for (const gguf::Tensor& tensor : file.tensors()) total += tensor.bytes;
+  if (!progress(0, total)) fail(ErrorCode::kAborted, "the load was cancelled");
+  for (const gguf::Tensor& tensor : file.tensors()) {
+    for (uint64_t at = 0; at < tensor.bytes; at += kPage) {
+      static_cast<void>(*static_cast<const volatile std::byte*>(tensor.data + at));
+      if (loaded + at - reported < kReport) continue;
+      reported = loaded + at;
+      if (!progress(reported, total)) fail(ErrorCode::kAborted, "the load was cancelled");
+    }
+    loaded += tensor.bytes;
+  }
+  file.check_intact();
+  if (!progress(total, total)) fail(ErrorCode::kAborted, "the load was cancelled");
+}
+
+}  // namespace
+
+Config read_checked_config(const gguf::File& file) {
+  Config config = read_config(file);
+  check_weights(file, config);
+  return config;
+}
+
+MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backend& backend,
+                       const LoadOptions& options, uint64_t available) {
+  check_option("contextSize", options.context_size, config.trained_context);
+  check_option("batchSize", options.batch_size, 1 << 16);
+  const int64_t sequences =
+      std::max<int64_t>(1, check_option("sequences", options.sequences, 4096));
+
+  MemoryPlan plan;
+  plan.weight_bytes = weight_bytes(file, config);
+  plan.limits.tokens = static_cast<int>(
+      options.batch_size ? options.batch_size : std::min(kDefaultBatch, config.trained_context));
+  plan.limits.logit_rows = std::min(plan.limits.tokens, kMaxRunning);
+  plan.scratch_bytes = Transformer::scratch_bytes(config, backend, plan.limits);
+
+  const uint64_t page_bytes =
+      KvCache::bytes_per_page(config.layers, config.kv_heads, config.head_width);
+  plan.context_size = static_cast<int>(options.context_size
+                                           ? options.context_size
+                                           : default_context(config, page_bytes,
+                                                             plan.weight_bytes + plan.scratch_bytes,
+                                                             sequences, available));
+  const int64_t pages = int64_t{KvCache::pages_for(plan.context_size)} * sequences;
+  if (pages > INT32_MAX)
+    fail(ErrorCode::kOutOfMemory, "the cache for ", sequences, " sequences of ", plan.context_size,
+         " tokens is larger than any machine holds; ask for a smaller contextSize");
+  plan.pages = static_cast<int>(pages);
+  plan.kv_bytes = page_bytes * static_cast<uint64_t>(pages);
+  return plan;
+}
+
+struct LoadedModel::Parts {
+  gguf::File file;
+  Config config;
+  std::shared_ptr<const text::Tokenizer> tokenizer;
+  std::unique_ptr<Backend> backend;
+  MemoryPlan plan;
+  ModelWeights weights;
+};
+
+std::unique_ptr<LoadedModel> LoadedModel::load(const std::filesystem::path& path,
+                                               const LoadOptions& options,
+                                               const LoadProgress& progress, uint64_t available) {
+  gguf::File file = gguf::File::open(path);
+  Config config = read_checked_config(file);
+  auto tokenizer = std::make_shared<const text::Tokenizer>(read_vocab(file));
+  if (tokenizer->size() != config.vocab)
+    fail(ErrorCode::kBadGguf, "tokenizer.ggml.tokens: expected the ", config.vocab,
+         " pieces that token_embd.weight has rows for, got ", tokenizer->size());
+  std::unique_ptr<Backend> backend = make_backend(options.device);
+  const MemoryPlan plan = plan_memory(file, config, *backend, options, available);
+  if (plan.total() > available)
+    fail(ErrorCode::kOutOfMemory, "the model needs ", format_bytes(plan.total()), " (weights ",
+         format_bytes(plan.weight_bytes), ", KV cache ", format_bytes(plan.kv_bytes), ", scratch ",
+         format_bytes(plan.scratch_bytes), ") and ", format_bytes(available),
+         " are available; ask for a smaller contextSize or take a smaller model");
+  read_ahead(file, progress);
+  ModelWeights weights = load_weights(file, config, *backend);
+  return std::unique_ptr<LoadedModel>(
+      new LoadedModel({std::move(file), std::move(config), std::move(tokenizer), std::move(backend),
+                       plan, std::move(weights)}));
+}
+
+LoadedModel::LoadedModel(Parts parts)
+    : file(std::move(parts.file)),
+      config(std::move(parts.config)),
+      tokenizer(std::move(parts.tokenizer)),
+      backend(std::move(parts.backend)),
+      plan(parts.plan),
+      weights(std::move(parts.weights)),
+      cache(*backend, config.layers, config.kv_heads, config.head_width, plan.pages),
+      comm(make_communicator()),
+      transformer(config, weights, *backend, *comm, cache, plan.limits) {}
+
+}  // namespace cria

@@ -1,0 +1,77 @@
+// F5. A model in memory: the file, its tokenizer, weights, cache and network, and what they cost.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/registry.h"
+#include "gguf/gguf.h"
+#include "model/config.h"
+#include "model/kv_cache.h"
+#include "model/transformer.h"
+#include "model/weights.h"
+#include "text/tokenizer.h"
+
+namespace cria {
+
+struct LoadOptions {
+  DeviceOptions device;
+  int64_t context_size = 0;  // tokens a sequence may hold; 0: the model's own, bounded by memory
+  int64_t batch_size = 0;    // most tokens of a step; 0: kDefaultBatch
+  int64_t sequences = 0;     // full contexts the cache has room for; 0: one
+};
+
+inline constexpr int kDefaultBatch = 512;
+/// Most requests computed at once.
+inline constexpr int kMaxRunning = 32;
+
+/// What loading would take, worked out from the header alone.
+struct MemoryPlan {
+  uint64_t weight_bytes = 0;
+  uint64_t kv_bytes = 0;
+  uint64_t scratch_bytes = 0;
+  int context_size = 0;
+  int pages = 0;
+  BatchLimits limits;
+
+  uint64_t total() const { return weight_bytes + kv_bytes + scratch_bytes; }
+};
+
+/// Throws kBadArgument for an option out of range, and what the checks of model/ throw.
+/// `available`: bytes that may be taken; only bounds the default context.
+MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backend& backend,
+                       const LoadOptions& options, uint64_t available);
+
+/// Called while weights are read, with bytes done and in all; returning false stops the load.
+using LoadProgress = std::function<bool(uint64_t loaded, uint64_t total)>;
+
+class LoadedModel {
+ public:
+  /// Reads header, tokenizer and weights. Throws kOutOfMemory with needed and available bytes
+  /// before anything large is allocated, kAborted where `progress` said to stop.
+  static std::unique_ptr<LoadedModel> load(const std::filesystem::path& path,
+                                           const LoadOptions& options, const LoadProgress& progress,
+                                           uint64_t available);
+
+  const gguf::File file;
+  const Config config;
+  const std::shared_ptr<const text::Tokenizer> tokenizer;  // shared with who outlives the model
+  const std::unique_ptr<Backend> backend;
+  const MemoryPlan plan;
+  const ModelWeights weights;
+  const KvCache cache;
+  const std::unique_ptr<Communicator> comm;
+  Transformer transformer;
+
+ private:
+  struct Parts;
+  explicit LoadedModel(Parts parts);
+};
+
+/// The header's config, its shapes checked against the tensors.
+Config read_checked_config(const gguf::File& file);
+
+}  // namespace cria

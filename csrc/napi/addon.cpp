@@ -1,0 +1,169 @@
+// F6. The addon's functions: what lib/native.ts calls `NativeAddon`.
+#include <napi.h>
+
+#include "base/memory.h"
+#include "cpu/cpu_backend.h"
+#include "model/vocab.h"
+#include "napi/convert.h"
+#include "napi/environment.h"
+#include "napi/model_object.h"
+#include "napi/tokenizer_object.h"
+
+namespace cria::js {
+namespace {
+
+Napi::Value cpu_info(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Napi::Env env = info.Env();
+    const Napi::Array tables = Napi::Array::New(env);
+    for (const cpu::TableInfo& table : cpu::tables()) {
+      const Napi::Object row = Napi::Object::New(env);
+      row.Set("name", table.name);
+      row.Set("variant", table.variant);
+      row.Set("supported", table.supported);
+      tables.Set(tables.Length(), row);
+    }
+    const Napi::Object out = Napi::Object::New(env);
+    out.Set("features", from_strings(env, cpu::features()));
+    out.Set("tables", tables);
+    out.Set("threads", cpu::default_threads());
+    out.Set("availableBytes", static_cast<double>(available_memory()));
+    return out;
+  });
+}
+
+Napi::Value select_table(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const cpu::TableInfo table = cpu::selected_table(to_text(info[0], "kernels"));
+    const Napi::Object out = Napi::Object::New(info.Env());
+    out.Set("name", table.name);
+    out.Set("variant", table.variant);
+    return out;
+  });
+}
+
+Napi::Value inspect(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto path = to_path(info[0]);
+    return Environment::of(info.Env())
+        .run_async(
+            info.Env(), [path] { return std::make_shared<gguf::File>(gguf::File::open(path)); },
+            [path](Napi::Env env, const std::shared_ptr<gguf::File>& file) {
+              return from_file(env, *file, path.string());
+            });
+  });
+}
+
+Napi::Value estimate(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto path = to_path(info[0]);
+    const LoadOptions options = to_load_options(info[1]);
+    const uint64_t available = available_memory();
+    return Environment::of(info.Env())
+        .run_async(
+            info.Env(),
+            [path, options, available] {
+              const gguf::File file = gguf::File::open(path);
+              const Config config = read_checked_config(file);
+              return plan_memory(file, config, *make_backend(options.device), options, available);
+            },
+            [available](Napi::Env env, const MemoryPlan& plan) {
+              return from_plan(env, plan, available);
+            });
+  });
+}
+
+Napi::Value load_tokenizer(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto path = to_path(info[0]);
+    return Environment::of(info.Env())
+        .run_async(
+            info.Env(),
+            [path]() -> std::shared_ptr<const text::Tokenizer> {
+              return std::make_shared<text::Tokenizer>(read_vocab(gguf::File::open(path)));
+            },
+            [](Napi::Env env, const std::shared_ptr<const text::Tokenizer>& tokenizer) {
+              return TokenizerObject::wrap(env, tokenizer);
+            });
+  });
+}
+
+/// References that a load holds; made and deleted on the JS thread.
+struct LoadCallbacks {
+  Napi::FunctionReference on_updates, on_progress;
+};
+
+/// Tells JavaScript how far a load is; false once it was cancelled.
+LoadProgress progress_teller(std::shared_ptr<Environment> environment,
+                             std::shared_ptr<LoadCallbacks> callbacks,
+                             std::shared_ptr<std::atomic<bool>> cancelled) {
+  return [=](uint64_t loaded, uint64_t total) {
+    environment->post([callbacks, loaded, total](Napi::Env env) {
+      callbacks->on_progress.Call({Napi::String::New(env, "weights"),
+                                   Napi::Number::New(env, static_cast<double>(loaded)),
+                                   Napi::Number::New(env, static_cast<double>(total))});
+    });
+    return !cancelled->load(std::memory_order_relaxed) && !environment->closing();
+  };
+}
+
+Napi::Value load_model(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto path = to_path(info[0]);
+    const LoadOptions options = to_load_options(info[1]);
+    const auto token = static_cast<uint32_t>(to_whole(info[2], "token", 0, UINT32_MAX));
+    const auto callbacks = std::make_shared<LoadCallbacks>();
+    callbacks->on_updates = Napi::Persistent(to_function(info[3], "onUpdates"));
+    callbacks->on_progress = Napi::Persistent(to_function(info[4], "onProgress"));
+    Environment& environment = Environment::of(info.Env());
+    const auto cancelled = std::make_shared<std::atomic<bool>>(false);
+    std::erase_if(environment.loads, [](const auto& load) { return load.second.expired(); });
+    environment.loads[token] = cancelled;
+    return environment.run_async(
+        info.Env(),
+        [path, options,
+         progress = progress_teller(environment.shared_from_this(), callbacks, cancelled)] {
+          return LoadedModel::load(path, options, progress, available_memory());
+        },
+        [path, options, callbacks](Napi::Env env, std::unique_ptr<LoadedModel> model) {
+          const Napi::Value facts = from_info(env, *model, path.string(), options);
+          return ModelObject::wrap(env, std::move(model), facts, callbacks->on_updates.Value());
+        });
+  });
+}
+
+Napi::Value cancel_load(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    auto& loads = Environment::of(info.Env()).loads;
+    const auto token = static_cast<uint32_t>(to_whole(info[0], "token", 0, UINT32_MAX));
+    if (const auto load = loads.find(token); load != loads.end())
+      if (const auto cancelled = load->second.lock())
+        cancelled->store(true, std::memory_order_relaxed);
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  const std::shared_ptr<Environment> environment = Environment::create(env);
+  environment->model_class = Napi::Persistent(ModelObject::define(env));
+  environment->tokenizer_class = Napi::Persistent(TokenizerObject::define(env));
+  environment->decoder_class = Napi::Persistent(DecoderObject::define(env));
+  exports.Set("version", CRIA_VERSION);
+  exports.Set("cpu", Napi::Function::New<cpu_info>(env, "cpu"));
+  exports.Set("selectTable", Napi::Function::New<select_table>(env, "selectTable"));
+  exports.Set("inspect", Napi::Function::New<inspect>(env, "inspect"));
+  exports.Set("estimate", Napi::Function::New<estimate>(env, "estimate"));
+  exports.Set("loadTokenizer", Napi::Function::New<load_tokenizer>(env, "loadTokenizer"));
+  exports.Set("loadModel", Napi::Function::New<load_model>(env, "loadModel"));
+  exports.Set("cancelLoad", Napi::Function::New<cancel_load>(env, "cancelLoad"));
+  return exports;
+}
+
+}  // namespace
+}  // namespace cria::js
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  return cria::js::initialize(env, exports);
+}
+
+NODE_API_MODULE(cria, Init)

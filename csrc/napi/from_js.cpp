@@ -1,0 +1,176 @@
+// F6. Native values of JavaScript ones.
+#include <cmath>
+
+#include "napi/convert.h"
+
+namespace cria::js {
+namespace {
+
+const char* type_name(const Napi::Value& value) {
+  if (value.IsEmpty() || value.IsUndefined()) return "nothing";
+  if (value.IsNull()) return "null";
+  if (value.IsBoolean()) return "a boolean";
+  if (value.IsNumber()) return "a number";
+  if (value.IsBigInt()) return "a bigint";
+  if (value.IsString()) return "a string";
+  if (value.IsFunction()) return "a function";
+  if (value.IsArray()) return "an array";
+  return value.IsObject() ? "an object" : "another type";
+}
+
+[[noreturn]] void refuse(const char* what, const char* expected, const Napi::Value& got) {
+  fail(ErrorCode::kBadArgument, what, ": expected ", expected, ", got ", type_name(got));
+}
+
+/// An element type's typed array as a vector.
+template <class T>
+std::vector<T> to_typed(const Napi::Value& value, napi_typedarray_type type, const char* what,
+                        const char* expected) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type)
+    refuse(what, expected, value);
+  const auto array = value.As<Napi::TypedArrayOf<T>>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+Sampling to_sampling(const Napi::Object& from) {
+  const auto number = [&](const char* key) {
+    return static_cast<float>(to_number(from.Get(key), key));
+  };
+  const auto whole = [&](const char* key) {
+    return static_cast<int>(to_whole(from.Get(key), key, 0, INT32_MAX));
+  };
+  Sampling s;
+  s.temperature = number("temperature");
+  s.top_k = whole("topK");
+  s.top_p = number("topP");
+  s.min_p = number("minP");
+  s.typical_p = number("typicalP");
+  s.repeat_penalty = number("repeatPenalty");
+  s.repeat_window = whole("repeatWindow");
+  s.presence_penalty = number("presencePenalty");
+  s.frequency_penalty = number("frequencyPenalty");
+  const Napi::Value seed = from.Get("seed");
+  bool lossless = false;
+  if (!seed.IsBigInt()) refuse("seed", "a bigint of 64 bits", seed);
+  s.seed = seed.As<Napi::BigInt>().Uint64Value(&lossless);
+
+  const std::vector<int32_t> ids = to_ids(from.Get("logitBiasIds"), "logitBiasIds");
+  const std::vector<float> values = to_typed<float>(from.Get("logitBiasValues"), napi_float32_array,
+                                                    "logitBiasValues", "a Float32Array");
+  if (ids.size() != values.size())
+    fail(ErrorCode::kBadArgument, "logitBiasValues: expected ", ids.size(), " values, got ",
+         values.size());
+  for (size_t i = 0; i < ids.size(); ++i) s.logit_bias.emplace_back(ids[i], values[i]);
+  return s;
+}
+
+}  // namespace
+
+double to_number(const Napi::Value& value, const char* what) {
+  if (!value.IsNumber()) refuse(what, "a number", value);
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+int64_t to_whole(const Napi::Value& value, const char* what, int64_t min, int64_t max) {
+  const double number = to_number(value, what);
+  // NaN fails both comparisons.
+  if (!(number >= static_cast<double>(min) && number <= static_cast<double>(max)) ||
+      number != std::floor(number))
+    fail(ErrorCode::kBadArgument, what, ": expected a whole number from ", min, " to ", max,
+         ", got ", number);
+  return static_cast<int64_t>(number);
+}
+
+bool to_bool(const Napi::Value& value, const char* what) {
+  if (!value.IsBoolean()) refuse(what, "a boolean", value);
+  return value.As<Napi::Boolean>().Value();
+}
+
+std::string to_text(const Napi::Value& value, const char* what) {
+  if (!value.IsString()) refuse(what, "a string", value);
+  return value.As<Napi::String>().Utf8Value();
+}
+
+Napi::Object to_object(const Napi::Value& value, const char* what) {
+  if (!value.IsObject()) refuse(what, "an object", value);
+  return value.As<Napi::Object>();
+}
+
+Napi::Function to_function(const Napi::Value& value, const char* what) {
+  if (!value.IsFunction()) refuse(what, "a function", value);
+  return value.As<Napi::Function>();
+}
+
+std::vector<int32_t> to_ids(const Napi::Value& value, const char* what) {
+  return to_typed<int32_t>(value, napi_int32_array, what, "an Int32Array");
+}
+
+std::vector<PromptSegment> to_segments(const Napi::Value& value, const char* what) {
+  if (!value.IsArray()) refuse(what, "an array of segments", value);
+  const auto array = value.As<Napi::Array>();
+  std::vector<PromptSegment> segments;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Object segment = to_object(array.Get(i), what);
+    segments.push_back(
+        {to_text(segment.Get("text"), "text"), to_bool(segment.Get("special"), "special")});
+  }
+  return segments;
+}
+
+std::filesystem::path to_path(const Napi::Value& value) {
+  const std::string path = to_text(value, "path");
+  // A NUL would cut the name short and open another file.
+  if (path.empty() || path.find('\0') != std::string::npos)
+    fail(ErrorCode::kBadArgument, "path: expected a file's name, got ",
+         path.empty() ? "an empty one" : "one with a NUL character");
+  return path;
+}
+
+LoadOptions to_load_options(const Napi::Value& value) {
+  const Napi::Object from = to_object(value, "options");
+  const auto whole = [&](const char* key) {
+    return to_whole(from.Get(key), key, 0, INT64_C(1) << 40);
+  };
+  LoadOptions options;
+  options.device.threads = static_cast<int>(to_whole(from.Get("threads"), "threads", 0, 256));
+  options.device.kernels = to_text(from.Get("kernels"), "kernels");
+  options.context_size = whole("contextSize");
+  options.batch_size = whole("batchSize");
+  options.sequences = whole("sequences");
+  return options;
+}
+
+std::shared_ptr<Request> to_request(const Napi::Value& value) {
+  const Napi::Object from = to_object(value, "request");
+  auto request = std::make_shared<Request>();
+  request->id = static_cast<int32_t>(to_whole(from.Get("id"), "id", 1, INT32_MAX));
+  const Napi::Value prompt = from.Get("prompt");
+  if (prompt.IsTypedArray()) {
+    request->tokens = to_ids(prompt, "prompt");
+    if (request->tokens.empty())
+      fail(ErrorCode::kBadArgument, "prompt: expected at least one token id, got none");
+  } else {
+    request->segments = to_segments(prompt, "prompt");
+  }
+  request->bos = to_bool(from.Get("bos"), "bos");
+  request->trim_start = to_bool(from.Get("trimStart"), "trimStart");
+  request->sequence =
+      static_cast<uint32_t>(to_whole(from.Get("sequence"), "sequence", 0, UINT32_MAX));
+  request->max_tokens =
+      static_cast<int>(to_whole(from.Get("maxTokens"), "maxTokens", 0, INT32_MAX));
+  request->sampling = to_sampling(from);
+  const Napi::Value stop = from.Get("stop");
+  if (!stop.IsArray()) refuse("stop", "an array of strings", stop);
+  const auto stops = stop.As<Napi::Array>();
+  for (uint32_t i = 0; i < stops.Length(); ++i)
+    request->stop.push_back(to_text(stops.Get(i), "stop"));
+  return request;
+}
+
+std::vector<text::Segment> views(const std::vector<PromptSegment>& segments) {
+  std::vector<text::Segment> out;
+  for (const PromptSegment& segment : segments) out.push_back({segment.text, segment.special});
+  return out;
+}
+
+}  // namespace cria::js

@@ -1,0 +1,68 @@
+// F6. The JavaScript face of a loaded model: posts to its engine, brings its updates back.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/engine.h"
+#include "napi/environment.h"
+
+namespace cria::js {
+
+/// Where the engine leaves its updates for the JS thread: however many steps pass, one message is
+/// on its way at a time.
+class UpdateBox final : public UpdateSink, public std::enable_shared_from_this<UpdateBox> {
+ public:
+  UpdateBox(std::shared_ptr<Environment> environment, ModelObject* owner)
+      : environment_(std::move(environment)), owner_(owner) {}
+
+  void publish(std::vector<Update> updates) noexcept override;  // engine's thread
+  void disown() { owner_ = nullptr; }                           // JS thread
+
+ private:
+  void deliver(Napi::Env env);
+
+  const std::shared_ptr<Environment> environment_;
+  ModelObject* owner_;  // JS thread only
+  std::mutex mutex_;    // guards the two below
+  std::vector<Update> updates_;
+  bool on_its_way_ = false;
+};
+
+class ModelObject : public Napi::ObjectWrap<ModelObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  /// The JavaScript object of `model`, whose updates go to `on_updates`.
+  static Napi::Value wrap(Napi::Env env, std::unique_ptr<LoadedModel> model,
+                          const Napi::Value& info, const Napi::Function& on_updates);
+
+  explicit ModelObject(const Napi::CallbackInfo& info);
+  ~ModelObject() override;
+
+  // For the environment's end: both in a row end the engine.
+  void stop();
+  void join();
+
+  /// Calls `onUpdates`. JS thread.
+  void deliver(Napi::Env env, const std::vector<Update>& updates);
+
+ private:
+  Napi::Value generate(const Napi::CallbackInfo& info);
+  Napi::Value cancel(const Napi::CallbackInfo& info);
+  Napi::Value release_sequence(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Environment> environment_;
+  std::shared_ptr<UpdateBox> box_;
+  std::unique_ptr<Engine> engine_;  // null once disposed
+  std::unordered_map<int32_t, std::shared_ptr<Request>> running_;
+  Napi::FunctionReference on_updates_;  // strong only while requests run, so that a model that
+                                        // nobody holds can be collected
+};
+
+}  // namespace cria::js

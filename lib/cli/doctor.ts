@@ -1,0 +1,61 @@
+/** `cria doctor`: what Cria finds on this machine, and whether it works. */
+import { arch, platform, release, totalmem } from 'node:os'
+import { type Diagnosis, diagnose, Model } from '../index.js'
+import { type Command, exitCodes } from './command.js'
+import type { Arguments } from './flags.js'
+import { bytes, print, printJson } from './output.js'
+
+export const doctorCommand: Command = {
+  name: 'doctor',
+  operands: '',
+  maxOperands: 0,
+  summary: 'report versions, CPU features, kernels and memory, and try the demo model',
+  flags: [{ name: 'json', kind: 'switch', help: 'print everything as one JSON object' }],
+  run
+}
+
+async function run(args: Arguments): Promise<number> {
+  const found = diagnose()
+  const trial = await tryDemo()
+  if (args.has('json')) await printJson({ ...found, cuda: false, trial })
+  else await print(`${lines(found, trial).join('\n')}\n`)
+  return trial.works && found.cpu.problem === null ? exitCodes.ok : exitCodes.failure
+}
+
+type Trial =
+  | { readonly works: true; readonly tokensPerSecond: number }
+  | { readonly works: false; readonly error: string }
+
+/** A few tokens of the demo model, from file to text. */
+async function tryDemo(): Promise<Trial> {
+  try {
+    await using model = await Model.load()
+    const { timings } = await model.generate('Once upon a time', { maxTokens: 32, temperature: 0 })
+    return { works: true, tokensPerSecond: timings.decodeTokensPerSecond }
+  } catch (error) {
+    return { works: false, error: (error as Error).message }
+  }
+}
+
+function lines({ version, addon, cpu, availableBytes }: Diagnosis, trial: Trial): string[] {
+  const name = ({ name, variant }: { name: string; variant: string }) =>
+    variant === '' || variant === name ? name : `${name} (${variant})`
+  const tables = cpu.tables.map((table) => `${name(table)}${table.supported ? '' : ': not here'}`)
+  const why = cpu.forced === null ? 'the best that this CPU runs' : `CRIA_CPU=${cpu.forced}`
+  const rows: [string, string][] = [
+    ['cria', version],
+    ['node', `${process.version} on ${platform()} ${release()} ${arch()}`],
+    ['addon', `${addon.version}, ${addon.path}`],
+    ['cpu features', cpu.features.join(' ') || 'none of those that kernels use'],
+    ['kernel tables', tables.join(', ')],
+    ['selected', cpu.selected ? `${name(cpu.selected)}: ${why}` : `none: ${cpu.problem}`],
+    ['threads', `${cpu.threads} by default`],
+    ['memory', `${bytes(availableBytes)} free of ${bytes(totalmem())}`],
+    ['cuda', 'not in this build'],
+    [
+      'demo model',
+      trial.works ? `works, ${trial.tokensPerSecond.toFixed(1)} tokens/s` : `fails: ${trial.error}`
+    ]
+  ]
+  return rows.map(([key, value]) => `${key.padEnd(15)}${value}`)
+}

@@ -1,0 +1,125 @@
+/** Flags that several commands share, and the options of the API that they mean. */
+import {
+  CriaError,
+  checkGenerate,
+  checkLoad,
+  type GenerateOptions,
+  type LoadOptions
+} from '../index.js'
+import { UsageError } from './command.js'
+import type { Arguments, Flag } from './flags.js'
+
+/** A flag that sets one numeric option. */
+interface NumberFlag<T> extends Flag {
+  readonly option: keyof T & string
+}
+
+const number = <T>(
+  option: keyof T & string,
+  name: string,
+  help: string,
+  short?: string
+): NumberFlag<T> => ({
+  option,
+  name,
+  help,
+  kind: 'number',
+  value: 'N',
+  ...(short === undefined ? {} : { short })
+})
+
+export const modelFlag: Flag = {
+  name: 'model',
+  short: 'm',
+  kind: 'text',
+  value: 'FILE',
+  help: 'model file, a GGUF (default: the demo model in the package)'
+}
+
+const loadNumbers: readonly NumberFlag<LoadOptions>[] = [
+  number('contextSize', 'ctx-size', "tokens of context (default: the model's own)", 'c'),
+  number('threads', 'threads', 'threads that compute (default: one per physical core)', 't'),
+  number('batchSize', 'batch-size', 'most tokens that one step computes', 'b')
+]
+
+const generateNumbers: readonly NumberFlag<GenerateOptions>[] = [
+  number('maxTokens', 'predict', 'most tokens to generate (-1, default: to the context)', 'n'),
+  number('temperature', 'temp', 'temperature; 0: the likeliest token each time (default 0.8)'),
+  number('topK', 'top-k', 'sample among the K likeliest tokens; 0: all (default 40)'),
+  number('topP', 'top-p', 'among the likeliest with this probability together (default 0.95)'),
+  number('minP', 'min-p', 'drop tokens less likely than N times the best (default 0.05)'),
+  number('typicalP', 'typical-p', 'locally typical sampling; 1: off (default 1)'),
+  number('repeatPenalty', 'repeat-penalty', 'penalty on tokens seen lately; 1: off (default 1)'),
+  number('repeatWindow', 'repeat-window', 'tokens the penalties look back on (default 64)'),
+  number('presencePenalty', 'presence-penalty', 'taken off the logit of a token seen (default 0)'),
+  number('frequencyPenalty', 'frequency-penalty', 'the same for each time seen (default 0)')
+]
+
+export const loadFlags: readonly Flag[] = [modelFlag, ...loadNumbers]
+
+export const generateFlags: readonly Flag[] = [
+  ...generateNumbers,
+  {
+    name: 'seed',
+    short: 's',
+    kind: 'text',
+    value: 'N',
+    help: 'makes sampling reproducible (default -1: random)'
+  },
+  { name: 'stop', kind: 'list', value: 'TEXT', help: 'ends the text; may be given several times' }
+]
+
+export const quietFlag: Flag = {
+  name: 'quiet',
+  short: 'q',
+  kind: 'switch',
+  help: 'no progress and no timings on standard error'
+}
+
+/** Throws UsageError for what is out of range, naming the flag. */
+export function toLoadOptions(args: Arguments): LoadOptions {
+  const options: LoadOptions = {}
+  for (const flag of loadNumbers) setChecked(options, flag, args.number(flag.name), checkLoad)
+  return options
+}
+
+/** Throws UsageError for what is out of range, naming the flag. */
+export function toGenerateOptions(args: Arguments): GenerateOptions {
+  const options: GenerateOptions = {}
+  for (const flag of generateNumbers) {
+    const value = args.number(flag.name)
+    const toTheEnd = flag.option === 'maxTokens' && value === -1
+    if (!toTheEnd) setChecked(options, flag, value, checkGenerate)
+  }
+  setChecked(options, { name: 'seed', option: 'seed' }, toSeed(args.text('seed')), checkGenerate)
+  if (args.has('stop')) {
+    setChecked(options, { name: 'stop', option: 'stop' }, args.list('stop'), checkGenerate)
+  }
+  return options
+}
+
+/** Any whole number of 64 bits; -1 is random, as fingers know it. */
+function toSeed(text: string | undefined): bigint | undefined {
+  if (text === undefined || text === '-1') return undefined
+  if (!/^\d+$/.test(text)) {
+    throw new UsageError(`--seed must be a whole number, got ${JSON.stringify(text)}`)
+  }
+  return BigInt(text)
+}
+
+/** Sets one option, held against the API's own table; its error names the flag instead. */
+function setChecked<T extends object>(
+  options: T,
+  flag: { readonly name: string; readonly option: keyof T & string },
+  value: unknown,
+  check: (options: unknown) => unknown
+): void {
+  if (value === undefined) return
+  try {
+    check({ [flag.option]: value })
+  } catch (error) {
+    if (!(error instanceof CriaError)) throw error
+    throw new UsageError(error.message.replace(/^.*?: \w+/, `--${flag.name}`))
+  }
+  Object.assign(options, { [flag.option]: value })
+}

@@ -1,0 +1,73 @@
+/** From a command line to an exit code: finds the command, runs it, and tells what went wrong. */
+import { CriaError, nearestName, version } from '../index.js'
+import { chatCommand } from './chat.js'
+import { type Command, exitCodes, UsageError } from './command.js'
+import { doctorCommand } from './doctor.js'
+import { parseFlags } from './flags.js'
+import { commandHelp, helpFlag, programHelp } from './help.js'
+import { inspectCommand } from './inspect.js'
+import { hasReader, print, watchOutput } from './output.js'
+import { runCommand } from './run.js'
+import { tokenizeCommand } from './tokenize.js'
+
+const commands = [runCommand, chatCommand, inspectCommand, tokenizeCommand, doctorCommand]
+
+/** Runs one command line; never throws. */
+export async function run(argv: readonly string[]): Promise<number> {
+  watchOutput()
+  try {
+    return await dispatch(argv)
+  } catch (error) {
+    return report(error)
+  }
+}
+
+async function dispatch([first, ...rest]: readonly string[]): Promise<number> {
+  if (first === undefined) throw new UsageError('no command given; cria --help lists them')
+  if (first === '--version' || first === '-v') {
+    await print(`${version}\n`)
+    return exitCodes.ok
+  }
+  if (first === '--help' || first === '-h' || first === 'help') {
+    const [topic] = rest
+    await print(topic === undefined ? programHelp(commands) : commandHelp(find(topic)))
+    return exitCodes.ok
+  }
+  const command = find(first)
+  const args = parseFlags(rest, [...command.flags, helpFlag])
+  if (args.has('help')) {
+    await print(commandHelp(command))
+    return exitCodes.ok
+  }
+  const extra = args.operands[command.maxOperands]
+  if (extra !== undefined) {
+    const hint = command.maxOperands > 0 ? '; put quotes around a text of several words' : ''
+    throw new UsageError(`${command.name} does not take ${JSON.stringify(extra)}${hint}`)
+  }
+  return command.run(args)
+}
+
+function find(name: string): Command {
+  const command = commands.find((known) => known.name === name)
+  if (command) return command
+  const nearest = nearestName(
+    name,
+    commands.map((known) => known.name)
+  )
+  const hint = nearest ? `did you mean ${nearest}?` : 'cria --help lists them'
+  throw new UsageError(`no command ${JSON.stringify(name)}; ${hint}`)
+}
+
+/** One clear line, and the exit code that goes with it. */
+function report(error: unknown): number {
+  const known = error instanceof Error ? error : new Error(String(error))
+  if (known.name === 'AbortError') return exitCodes.interrupted
+  if (!hasReader() && (known as NodeJS.ErrnoException).code === 'EPIPE') return exitCodes.ok
+  const code = known instanceof CriaError ? ` [${known.code}]` : ''
+  process.stderr.write(`cria: ${known.message.replaceAll('\n', ' ')}${code}\n`)
+  if (process.env.CRIA_DEBUG === '1') process.stderr.write(`${known.stack}\n`)
+  const ownFault =
+    known instanceof UsageError ||
+    (known instanceof CriaError && known.code === 'ERR_CRIA_BAD_ARGUMENT')
+  return ownFault ? exitCodes.usage : exitCodes.failure
+}

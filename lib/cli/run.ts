@@ -1,0 +1,72 @@
+/** `cria run`: continues a text. */
+import type { GenerateInput, Generation, Model, Result } from '../index.js'
+import { type Command, exitCodes, UsageError } from './command.js'
+import type { Arguments } from './flags.js'
+import { generateFlags, loadFlags, quietFlag, toGenerateOptions, toLoadOptions } from './groups.js'
+import { readInput } from './input.js'
+import { whileInterruptible } from './interrupt.js'
+import { loadModel } from './load.js'
+import { hasReader, note, print, printJson, timingsLine } from './output.js'
+
+export const runCommand: Command = {
+  name: 'run',
+  operands: '[PROMPT]',
+  maxOperands: 1,
+  summary: 'continue a text, or answer one message with --chat',
+  details: `Without a PROMPT the model begins a text of its own; a PROMPT of - is read from standard
+input. Standard output gets the generated text alone, the timings go to standard error.
+Ctrl-C ends the generation: what came is printed, the exit code is 130.`,
+  flags: [
+    ...loadFlags,
+    ...generateFlags,
+    { name: 'chat', kind: 'switch', help: 'PROMPT is a message: answer it in the chat format' },
+    { name: 'system', kind: 'text', value: 'TEXT', help: 'system message; implies --chat' },
+    { name: 'json', kind: 'switch', help: 'print one JSON object with the whole result' },
+    quietFlag
+  ],
+  run
+}
+
+async function run(args: Arguments): Promise<number> {
+  toLoadOptions(args) // a wrong flag is told before anything is read
+  const options = toGenerateOptions(args)
+  const input = toInput(args, await readInput(args.operands[0]))
+  await using model = await loadModel(args)
+  const generation = model.generate(input, options)
+  let interrupted = false
+  const interrupt = () => {
+    interrupted = true
+    generation.cancel()
+  }
+  const result = await whileInterruptible(interrupt, () =>
+    args.has('json') ? wholeResult(model, generation) : streamText(generation)
+  )
+  if (!args.has('quiet')) note(timingsLine(result))
+  return interrupted ? exitCodes.interrupted : exitCodes.ok
+}
+
+function toInput(args: Arguments, prompt: string | undefined): GenerateInput {
+  const system = args.text('system')
+  if (!args.has('chat') && system === undefined) return prompt ?? ''
+  if (prompt === undefined) throw new UsageError('--chat answers a message: give it as PROMPT')
+  const user = { role: 'user', content: prompt } as const
+  return system === undefined ? [user] : [{ role: 'system', content: system }, user]
+}
+
+async function streamText(generation: Generation): Promise<Result> {
+  let last = ''
+  for await (const text of generation.textStream) {
+    await print(text)
+    if (!hasReader()) break
+    last = text
+  }
+  // Only a terminal gets a line's end that the model did not write.
+  if (process.stdout.isTTY && !last.endsWith('\n')) await print('\n')
+  return generation
+}
+
+async function wholeResult(model: Model, generation: Generation): Promise<Result> {
+  const result = await generation
+  await printJson({ model: model.info.name, ...result })
+  return result
+}

@@ -1,0 +1,54 @@
+/** What Cria finds on this machine: for `cria doctor` and for reports of problems. */
+import { toCriaError } from './errors.js'
+import { native, nativePath } from './native.js'
+import { demoModel } from './source.js'
+import { version } from './version.js'
+
+/** One table of CPU kernels. */
+export interface KernelTable {
+  readonly name: string
+  /** What it makes use of beyond its name, such as VNNI; empty: nothing. */
+  readonly variant: string
+  readonly supported: boolean
+}
+
+export interface Diagnosis {
+  readonly version: string
+  /** The native addon: its own version, and the file it was loaded from. */
+  readonly addon: { readonly version: string; readonly path: string }
+  readonly demoModel: string
+  readonly cpu: {
+    readonly features: string[]
+    /** All kernel tables of this build, best first. */
+    readonly tables: KernelTable[]
+    /** The value of CRIA_CPU, which forces a table; null: not set, so the best one is taken. */
+    readonly forced: string | null
+    /** The table that a load would take; null where CRIA_CPU names none, with the reason. */
+    readonly selected: { readonly name: string; readonly variant: string } | null
+    readonly problem: string | null
+    /** Threads that a load takes by default. */
+    readonly threads: number
+  }
+  /** Bytes of memory that this machine, or its container, has free now. */
+  readonly availableBytes: number
+}
+
+/** Looks, loads nothing, and never throws for what it finds. */
+export function diagnose(): Diagnosis {
+  const { features, tables, threads, availableBytes } = native.cpu()
+  const forced = process.env.CRIA_CPU || null
+  let selected: Diagnosis['cpu']['selected'] = null
+  let problem: string | null = null
+  try {
+    selected = native.selectTable(forced ?? '')
+  } catch (error) {
+    problem = toCriaError(error).message
+  }
+  return {
+    version,
+    addon: { version: native.version, path: nativePath },
+    demoModel,
+    cpu: { features, tables, forced, selected, problem, threads },
+    availableBytes
+  }
+}

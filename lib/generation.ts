@@ -1,0 +1,172 @@
+/** A running generation, as callers hold it. */
+
+import { Feed, type FeedReader } from './feed.js'
+import type { NativeEnd } from './native.js'
+import type { Chunk, Result, Timings, Usage } from './types.js'
+
+/** How the side that makes a generation feeds it. Whatever comes after the end is ignored. */
+export interface GenerationControl {
+  push(text: string, tokens: number[]): void
+  /** Ends it with all that was pushed; gives the result, or undefined where it had ended before. */
+  finish(end: GenerationEnd): Result | undefined
+  fail(error: unknown): void
+}
+
+export interface GenerationEnd {
+  readonly reason: Result['finishReason']
+  readonly usage: Usage
+  readonly timings: NativeEnd['timings']
+}
+
+/**
+ * Text that a model is generating. It starts at once, whether or not anybody looks, and can be
+ * awaited for the whole {@link Result}, iterated for each {@link Chunk} as it comes, or both; every
+ * iteration sees all chunks from the first on.
+ *
+ * - It never throws when it is made: wrong options, a disposed model or an aborted signal reject it
+ *   and end its iterators with the same error.
+ * - Leaving a `for await` early cancels it, once no other iteration of it is open.
+ * - An error that nobody awaits or iterates is dropped: there is never an `unhandledRejection` from
+ *   a generation itself (a promise made of it with `then` is the caller's own).
+ */
+export class Generation implements PromiseLike<Result>, AsyncIterable<Chunk> {
+  readonly #feed: Feed<Chunk>
+  readonly #result: Promise<Result>
+  readonly #cancel: () => void
+
+  /** @internal `start` gets the control and gives what `cancel()` is to call. */
+  constructor(start: (control: GenerationControl) => () => void) {
+    this.#feed = new Feed(() => this.cancel())
+    let settle!: { resolve(result: Result): void; reject(error: unknown): void }
+    this.#result = new Promise((resolve, reject) => {
+      settle = { resolve, reject }
+    })
+    this.#result.catch(() => {}) // told to whoever awaits or iterates
+    this.#cancel = start(makeControl(this.#feed, settle))
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a generation is awaited for its result.
+  then<A = Result, B = never>(
+    onResult?: ((result: Result) => A | PromiseLike<A>) | null,
+    onError?: ((error: unknown) => B | PromiseLike<B>) | null
+  ): Promise<A | B> {
+    return this.#result.then(onResult, onError)
+  }
+
+  catch<B = never>(onError?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<Result | B> {
+    return this.#result.catch(onError)
+  }
+
+  finally(onEnd?: (() => void) | null): Promise<Result> {
+    return this.#result.finally(onEnd)
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Chunk, undefined> {
+    return this.#feed.reader()
+  }
+
+  /** The text alone, piece by piece; no piece is empty. May be iterated several times. */
+  get textStream(): AsyncIterable<string> {
+    return { [Symbol.asyncIterator]: () => new TextReader(this.#feed.reader()) }
+  }
+
+  /**
+   * The text as a web stream of UTF-8 bytes, ready for `new Response(…)`. Cancelling the stream
+   * cancels the generation.
+   */
+  toReadableStream(): ReadableStream<Uint8Array> {
+    const texts = new TextReader(this.#feed.reader())
+    const encoder = new TextEncoder()
+    return new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        const { done, value } = await texts.next()
+        if (done) controller.close()
+        else controller.enqueue(encoder.encode(value))
+      },
+      async cancel() {
+        await texts.return()
+      }
+    })
+  }
+
+  /**
+   * Ends the generation quietly within one step of the engine: it resolves with the text so far and
+   * `finishReason: 'abort'`. Does nothing once it has ended.
+   */
+  cancel(): void {
+    this.#cancel()
+  }
+}
+
+/** The texts of chunks that have some. */
+class TextReader implements AsyncIterableIterator<string, undefined> {
+  readonly #chunks: FeedReader<Chunk>
+
+  constructor(chunks: FeedReader<Chunk>) {
+    this.#chunks = chunks
+  }
+
+  async next(): Promise<IteratorResult<string, undefined>> {
+    for (;;) {
+      const { done, value } = await this.#chunks.next()
+      if (done) return { done, value: undefined }
+      if (value.text !== '') return { done: false, value: value.text }
+    }
+  }
+
+  async return(): Promise<IteratorResult<string, undefined>> {
+    await this.#chunks.return()
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}
+
+function makeControl(
+  feed: Feed<Chunk>,
+  settle: { resolve(result: Result): void; reject(error: unknown): void }
+): GenerationControl {
+  const texts: string[] = []
+  const tokens: number[] = []
+  let ended = false
+  return {
+    push(text, added) {
+      if (ended || (text === '' && added.length === 0)) return
+      texts.push(text)
+      for (const token of added) tokens.push(token)
+      feed.push({ text, tokens: added })
+    },
+    finish({ reason, usage, timings }) {
+      if (ended) return undefined
+      ended = true
+      const result: Result = {
+        text: texts.join(''),
+        tokens,
+        finishReason: reason,
+        usage,
+        timings: withRates(timings, usage)
+      }
+      feed.end()
+      settle.resolve(result)
+      return result
+    },
+    fail(error) {
+      if (ended) return
+      ended = true
+      feed.end({ error })
+      settle.reject(error)
+    }
+  }
+}
+
+function withRates(timings: NativeEnd['timings'], usage: Usage): Timings {
+  const perSecond = (count: number, ms: number) => (count > 0 && ms > 0 ? (count * 1000) / ms : 0)
+  return {
+    ...timings,
+    prefillTokensPerSecond: perSecond(usage.promptTokens - usage.cachedTokens, timings.prefillMs),
+    // The first token comes from the prompt's last step, so it is no part of the decode time.
+    decodeTokensPerSecond: perSecond(usage.completionTokens - 1, timings.decodeMs)
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Cria: fast Llama inference in Node.
+ *
+ * {@link Model} loads a GGUF file and generates; {@link Generation} is a running generation, awaited
+ * or iterated; {@link Session} is a conversation; {@link Tokenizer} is a vocabulary alone. Every
+ * failure is a {@link CriaError}, or the reason of the caller's own abort signal.
+ */
+export { type Diagnosis, diagnose, type KernelTable } from './diagnose.js'
+export { CriaError, type CriaErrorCode } from './errors.js'
+export type { Generation } from './generation.js'
+export { Model } from './model.js'
+export { checkGenerate, checkLoad } from './options.js'
+export type { Session } from './session.js'
+export { nearestName } from './suggest.js'
+export { type StreamDecoder, Tokenizer } from './tokenizer.js'
+export type {
+  Chunk,
+  DecodeOptions,
+  EncodeOptions,
+  Estimate,
+  EstimateOptions,
+  FinishReason,
+  GenerateInput,
+  GenerateOptions,
+  Inspection,
+  LoadOptions,
+  Message,
+  MetadataValue,
+  ModelInfo,
+  Progress,
+  Result,
+  SessionOptions,
+  TensorInfo,
+  Timings,
+  Usage
+} from './types.js'
+export { version } from './version.js'

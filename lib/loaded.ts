@@ -1,0 +1,89 @@
+/** A loaded model on the inside: what Model and Session are two faces of. */
+import { type ChatFormat, chatFormat } from './chat/format.js'
+import { badArgument, disposed } from './errors.js'
+import { Generation } from './generation.js'
+import type { NativeModel } from './native.js'
+import { checkGenerate, type GenerateSettings } from './options.js'
+import { type Engine, type Order, Request } from './request.js'
+import type { Router } from './router.js'
+import { Tokenizer } from './tokenizer.js'
+import type { ModelInfo } from './types.js'
+
+export class LoadedModel implements Engine {
+  readonly native: NativeModel
+  readonly router: Router
+  readonly info: ModelInfo
+  readonly tokenizer: Tokenizer
+  readonly renderChat: ChatFormat
+  #lastSequence = 0
+  #disposal: Promise<void> | undefined
+
+  constructor(native: NativeModel, router: Router) {
+    this.native = native
+    this.router = router
+    this.info = Object.freeze({ ...native.info })
+    this.tokenizer = new Tokenizer(native.tokenizer)
+    const { vocab } = native.tokenizer
+    const spelling = (id: number) => (id < 0 ? '' : native.tokenizer.pieceOf(id))
+    this.renderChat = chatFormat(this.info.chatTemplate, {
+      bos: spelling(vocab.bos),
+      eos: spelling(vocab.eos),
+      controlPieces: vocab.controlPieces
+    })
+  }
+
+  get isDisposed(): boolean {
+    return this.#disposal !== undefined
+  }
+
+  assertOpen(): void {
+    if (this.isDisposed) throw disposed('model')
+  }
+
+  /** A generation that begins at once; what is wrong with the order rejects it. */
+  submit(makeOrder: () => Order): Generation {
+    return new Generation((control) => {
+      let request: Request | undefined
+      try {
+        this.assertOpen()
+        request = new Request(this, makeOrder(), control)
+        request.start()
+      } catch (error) {
+        control.fail(error)
+      }
+      return () => request?.cancel()
+    })
+  }
+
+  /** Generate options, checked also against the vocabulary. */
+  settings(options: unknown): GenerateSettings {
+    const settings = checkGenerate(options)
+    for (const id of settings.logitBias.keys()) {
+      if (id >= this.info.vocabSize) {
+        throw badArgument(
+          `generate options: logitBias names token ${id}, but the vocabulary has ` +
+            `${this.info.vocabSize} tokens`
+        )
+      }
+    }
+    return settings
+  }
+
+  newSequence(): number {
+    this.#lastSequence++
+    return this.#lastSequence
+  }
+
+  releaseSequence(sequence: number): void {
+    if (!this.isDisposed) this.native.releaseSequence(sequence)
+  }
+
+  /** Everything that runs rejects with ERR_CRIA_DISPOSED; resolves when all memory is given back. */
+  dispose(): Promise<void> {
+    if (this.#disposal === undefined) {
+      this.#disposal = this.native.dispose()
+      this.router.loseAll(disposed('model'))
+    }
+    return this.#disposal
+  }
+}

@@ -1,0 +1,152 @@
+/** The model: loading, generating, conversations. */
+import { badArgument, toCriaError } from './errors.js'
+import type { Generation } from './generation.js'
+import { LoadedModel } from './loaded.js'
+import { type NativeLoadOptions, native } from './native.js'
+import { checkEstimate, checkLoad, type LoadSettings } from './options.js'
+import { toPrompt } from './prompt.js'
+import { Router } from './router.js'
+import { Session } from './session.js'
+import { resolveSource } from './source.js'
+import type { Tokenizer } from './tokenizer.js'
+import type {
+  Estimate,
+  EstimateOptions,
+  GenerateInput,
+  GenerateOptions,
+  Inspection,
+  LoadOptions,
+  ModelInfo,
+  SessionOptions
+} from './types.js'
+
+let lastLoad = 0 // tells the loads of this thread apart, for cancelling
+
+/**
+ * A loaded language model.
+ *
+ * ```ts
+ * await using model = await Model.load('llama-2-7b-chat.Q4_K_M.gguf')
+ * for await (const { text } of model.generate('Once upon a time')) process.stdout.write(text)
+ * ```
+ */
+export class Model {
+  readonly #loaded: LoadedModel
+
+  private constructor(loaded: LoadedModel) {
+    this.#loaded = loaded
+  }
+
+  /**
+   * Loads a model from a GGUF file (the first one of a split set): a path, a file URL, or nothing
+   * for the small demo model in the package. Rejects with ERR_CRIA_FILE, ERR_CRIA_BAD_GGUF,
+   * ERR_CRIA_UNSUPPORTED, ERR_CRIA_NO_DEVICE, ERR_CRIA_OUT_OF_MEMORY or ERR_CRIA_BAD_ARGUMENT, or
+   * with the reason of an aborted signal.
+   */
+  static async load(source?: string | URL, options?: LoadOptions): Promise<Model> {
+    const settings = checkLoad(options)
+    const path = resolveSource(source)
+    settings.signal?.throwIfAborted()
+    return new Model(await loadNative(path, settings))
+  }
+
+  /** Reads the header of a GGUF file, and nothing else of it. */
+  static async inspect(source?: string | URL): Promise<Inspection> {
+    const path = resolveSource(source)
+    return calling(() => native.inspect(path))
+  }
+
+  /** Bytes that loading with these options would take, from the header alone. */
+  static async estimate(source?: string | URL, options?: EstimateOptions): Promise<Estimate> {
+    const settings = checkEstimate(options)
+    const path = resolveSource(source)
+    return calling(() => native.estimate(path, toNative(settings)))
+  }
+
+  /** What the model is, and the sizes it was loaded with. */
+  get info(): ModelInfo {
+    return this.#loaded.info
+  }
+
+  /** The model's vocabulary; it stays usable after `dispose`. */
+  get tokenizer(): Tokenizer {
+    return this.#loaded.tokenizer
+  }
+
+  /**
+   * Continues a text, token ids or a conversation. The generation begins at once. It rejects with
+   * ERR_CRIA_BAD_ARGUMENT, ERR_CRIA_UNSUPPORTED, ERR_CRIA_CONTEXT_OVERFLOW (the prompt does not
+   * fit), ERR_CRIA_OUT_OF_MEMORY, ERR_CRIA_DISPOSED, ERR_CRIA_BACKEND, or the reason of an aborted
+   * signal.
+   */
+  generate(input: GenerateInput, options?: GenerateOptions): Generation {
+    return this.#loaded.submit(() => ({
+      settings: this.#loaded.settings(options),
+      sequence: 0,
+      prepare: () => toPrompt(input, this.#loaded)
+    }))
+  }
+
+  /** Opens a conversation that keeps its KV cache between turns. */
+  session(options?: SessionOptions): Session {
+    return new Session(this.#loaded, options)
+  }
+
+  /**
+   * Gives all memory back. Generations that run reject with ERR_CRIA_DISPOSED, and so does every
+   * later call. May be called twice.
+   */
+  dispose(): Promise<void> {
+    return this.#loaded.dispose()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose()
+  }
+}
+
+/** The environment chooses the kernel table (`CRIA_CPU=scalar`, `avx2`, …), for tests and doubts. */
+function toNative(sizes: Omit<LoadSettings, 'onProgress' | 'signal'>): NativeLoadOptions {
+  const { threads, contextSize, batchSize, sequences } = sizes
+  return { threads, contextSize, batchSize, sequences, kernels: process.env.CRIA_CPU ?? '' }
+}
+
+async function loadNative(path: string, settings: LoadSettings): Promise<LoadedModel> {
+  const { signal, onProgress } = settings
+  const token = ++lastLoad
+  // Set when the load is to end: by the signal, or by what onProgress threw.
+  let ended: { readonly reason: unknown } | undefined
+  const end = (reason: unknown) => {
+    ended ??= { reason }
+    native.cancelLoad(token)
+  }
+  const abort = () => end(signal?.reason)
+  const report = (stage: string, loaded: number, total: number) => {
+    if (ended) return
+    try {
+      onProgress?.({ stage, loaded, total })
+    } catch (error) {
+      end(error)
+    }
+  }
+  signal?.addEventListener('abort', abort, { once: true })
+  const router = new Router()
+  try {
+    const model = await native.loadModel(path, toNative(settings), token, router.deliver, report)
+    if (!ended) return new LoadedModel(model, router)
+    await model.dispose()
+  } catch (error) {
+    if (!ended) throw toCriaError(error)
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+  throw ended?.reason ?? badArgument('the load was ended')
+}
+
+async function calling<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    throw toCriaError(error)
+  }
+}

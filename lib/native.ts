@@ -1,0 +1,233 @@
+/**
+ * The whole native surface, typed: the only file that touches the `.node`.
+ *
+ * A native call that fails throws (or rejects with) a plain Error whose `code` is one of the public
+ * `ERR_CRIA_*` codes, and whose `offset` is the byte offset for a malformed file; `errors.ts` makes
+ * it a `CriaError`. The addon validates every value again: it never trusts its caller.
+ */
+import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** A stretch of prompt text; control tokens spelt in it count only where `special` is true. */
+export interface NativeSegment {
+  readonly text: string
+  readonly special: boolean
+}
+
+/** Sampling, limits and stopping of one request; every field is present and in range. */
+export interface NativeSampling {
+  readonly maxTokens: number // 0: until the context is full
+  readonly temperature: number
+  readonly topK: number // 0: off
+  readonly topP: number
+  readonly minP: number
+  readonly typicalP: number
+  readonly repeatPenalty: number
+  readonly repeatWindow: number // tokens the penalties look back on
+  readonly presencePenalty: number
+  readonly frequencyPenalty: number
+  readonly seed: bigint // 64 bits
+  readonly stop: readonly string[]
+  readonly logitBiasIds: Int32Array
+  readonly logitBiasValues: Float32Array // same length; -Infinity bans
+}
+
+export interface NativeRequest extends NativeSampling {
+  /** Chosen by the caller, unique among the model's running requests, 1 … 2^31-1. */
+  readonly id: number
+  /** Token ids as they are, or text to tokenize off the event loop. */
+  readonly prompt: Int32Array | readonly NativeSegment[]
+  /** Whether a text prompt begins with the beginning-of-text token (where the vocabulary wants one). */
+  readonly bos: boolean
+  /** Drop white space before the first visible character of the answer (chat). */
+  readonly trimStart: boolean
+  /** The conversation whose cached keys and values the request continues; 0: none. */
+  readonly sequence: number
+}
+
+export interface NativeUsage {
+  readonly promptTokens: number
+  readonly cachedTokens: number
+  readonly completionTokens: number
+}
+
+export interface NativeTimings {
+  readonly queueMs: number // from the call to the first prefill step
+  readonly prefillMs: number
+  readonly decodeMs: number
+}
+
+export interface NativeEnd {
+  readonly reason: 'stop' | 'length' | 'abort' | 'error'
+  readonly usage: NativeUsage
+  readonly timings: NativeTimings
+  /** For `error`. */
+  readonly code?: string
+  readonly message?: string
+}
+
+/** What one engine step brought for one request. */
+export interface NativeUpdate {
+  readonly request: number
+  readonly text: string // whole code points
+  readonly tokens: number[]
+  readonly end?: NativeEnd // the last update of a request
+}
+
+export interface NativeModelInfo {
+  readonly path: string
+  readonly name: string
+  readonly architecture: string
+  readonly description: string // of the file: "1.1B Q4_K"
+  readonly parameters: number
+  readonly fileBytes: number
+  readonly layers: number
+  readonly width: number
+  readonly heads: number
+  readonly kvHeads: number
+  readonly headWidth: number
+  readonly feedForward: number
+  readonly vocabSize: number
+  readonly trainedContext: number
+  readonly contextSize: number // tokens a sequence may hold here
+  readonly batchSize: number
+  readonly threads: number
+  readonly kernels: string // kernel table: "avx512_vnni"
+  readonly chatTemplate: string | null
+  readonly weightBytes: number
+  readonly kvBytes: number
+  readonly scratchBytes: number
+}
+
+export interface NativeVocab {
+  readonly size: number
+  readonly bos: number // -1: none
+  readonly eos: number
+  readonly unknown: number
+  readonly addBos: boolean
+  readonly endOfGeneration: number[]
+  /** Spellings of the control tokens. */
+  readonly controlPieces: string[]
+}
+
+export interface NativeTokenizer {
+  readonly vocab: NativeVocab
+  encodeSync(segments: readonly NativeSegment[], bos: boolean): Int32Array
+  /** Off the event loop. */
+  encode(segments: readonly NativeSegment[], bos: boolean): Promise<Int32Array>
+  decode(ids: Int32Array, special: boolean): string
+  pieceOf(id: number): string
+  idOf(piece: string): number // -1: no such piece
+  /** A streaming decoder. `push` returns whole code points; `flush` what was held. */
+  decoder(special: boolean): { push(ids: Int32Array): string; flush(): string }
+}
+
+export interface NativeModel {
+  readonly info: NativeModelInfo
+  readonly tokenizer: NativeTokenizer
+  /** Posts a request; its updates come through the `onUpdates` of `loadModel`. */
+  generate(request: NativeRequest): void
+  /** Takes effect within a step; the request still ends with an update. Unknown ids are ignored. */
+  cancel(request: number): void
+  /** Gives a conversation's cached pages back. */
+  releaseSequence(sequence: number): void
+  /** Ends every request (reason `error`, ERR_CRIA_DISPOSED) and frees all memory. Idempotent. */
+  dispose(): Promise<void>
+}
+
+export interface NativeLoadOptions {
+  readonly threads: number // 0: default
+  readonly contextSize: number // 0: the model's own, bounded by memory
+  readonly batchSize: number // most tokens in one step; 0: default
+  readonly sequences: number // conversations at full context the KV pool holds; 0: 1
+  readonly kernels: string // table name; '': best
+}
+
+export interface NativeEstimate {
+  readonly weightBytes: number
+  readonly kvBytes: number
+  readonly scratchBytes: number
+  readonly totalBytes: number
+  readonly contextSize: number
+  readonly availableBytes: number // of this machine (or its container), now
+}
+
+/** Arrays of more than 64 elements come as their type, length and first elements. */
+export type NativeMetadataValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | NativeMetadataValue[]
+  | { type: string; length: number; first: NativeMetadataValue[] }
+
+export interface NativeTensor {
+  readonly name: string
+  readonly type: string
+  readonly shape: number[] // as in the file: the fastest-running dimension first
+  readonly bytes: number
+  readonly offset: number
+  readonly part: number
+}
+
+export interface NativeInspection {
+  readonly path: string
+  readonly version: number
+  readonly alignment: number
+  readonly fileBytes: number
+  readonly parts: number
+  readonly parameters: number
+  readonly metadata: Record<string, NativeMetadataValue>
+  readonly tensors: NativeTensor[]
+}
+
+export interface NativeCpu {
+  readonly features: string[]
+  readonly tables: { name: string; variant: string; supported: boolean }[]
+  readonly threads: number // the default
+  readonly availableBytes: number
+}
+
+export interface NativeAddon {
+  readonly version: string
+  cpu(): NativeCpu
+  /** The table that `kernels` (or '') selects; throws as loading would. */
+  selectTable(kernels: string): { name: string; variant: string }
+  inspect(path: string): Promise<NativeInspection>
+  estimate(path: string, options: NativeLoadOptions): Promise<NativeEstimate>
+  loadTokenizer(path: string): Promise<NativeTokenizer>
+  /**
+   * `onUpdates` runs at most once per turn of the event loop, with all that came since.
+   * `onProgress` gets bytes read; `cancelled` is polled through `cancelLoad(token)`.
+   */
+  loadModel(
+    path: string,
+    options: NativeLoadOptions,
+    token: number,
+    onUpdates: (updates: NativeUpdate[]) => void,
+    onProgress: (stage: string, loaded: number, total: number) => void
+  ): Promise<NativeModel>
+  /** Cancels the load that was started with this token: it rejects with ERR_CRIA_ABORTED. */
+  cancelLoad(token: number): void
+}
+
+interface NodeGypBuild {
+  (root: string): NativeAddon
+  resolve(root: string): string
+}
+
+const require = createRequire(import.meta.url)
+
+function find(): string {
+  // CRIA_NATIVE names another build of the addon (sanitizers, tests).
+  const override = process.env.CRIA_NATIVE
+  if (override) return resolve(override)
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  return (require('node-gyp-build') as NodeGypBuild).resolve(root)
+}
+
+/** The file that the addon was loaded from. */
+export const nativePath: string = find()
+
+export const native: NativeAddon = require(nativePath) as NativeAddon

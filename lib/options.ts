@@ -1,0 +1,218 @@
+/** Every option, checked: one table per call, with the ranges and defaults that types.ts documents. */
+import {
+  checkOptions,
+  describe,
+  integer,
+  isRecord,
+  type OptionTable,
+  optional,
+  type Rule,
+  real,
+  signalRule
+} from './check.js'
+import { badArgument, CriaError, unsupported } from './errors.js'
+import type { Progress } from './types.js'
+
+/** Load options, checked; 0 leaves the choice to the native side. */
+export interface LoadSettings {
+  devices: 'cpu'
+  threads: number
+  contextSize: number
+  batchSize: number
+  sequences: number
+  kvType: 'f16'
+  onProgress: ((progress: Progress) => void) | undefined
+  signal: AbortSignal | undefined
+}
+
+/** Generate options, checked, with the defaults filled in. */
+export interface GenerateSettings {
+  maxTokens: number // 0: until the context is full
+  temperature: number
+  topK: number
+  topP: number
+  minP: number
+  typicalP: number
+  repeatPenalty: number
+  repeatWindow: number
+  presencePenalty: number
+  frequencyPenalty: number
+  seed: bigint | undefined // undefined: random
+  stop: readonly string[]
+  logitBias: ReadonlyMap<number, number>
+  signal: AbortSignal | undefined
+}
+
+const maxInt = 2 ** 31 - 1
+const maxSeed = 2n ** 64n - 1n
+const maxStops = 64
+const maxStopLength = 1024
+const maxBias = 10_000
+
+/** `'auto'`, `'cpu'` or a list of one of them; this version has no other device. */
+const devices: Rule<'cpu'> = {
+  expected: "'auto', 'cpu' or a list of devices",
+  fallback: 'cpu',
+  accept(value) {
+    const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+    for (const device of list) {
+      if (typeof device === 'string' && /^cuda(:\d+)?$/.test(device)) {
+        throw new CriaError(
+          'ERR_CRIA_NO_DEVICE',
+          `load options: device ${describe(device)}: this build has no CUDA backend; use 'cpu'`
+        )
+      }
+      if (device !== 'auto' && device !== 'cpu') return undefined
+    }
+    if (list.length > 1) {
+      throw unsupported('load options: devices: this version computes on one device; give one')
+    }
+    return list.length === 1 ? 'cpu' : undefined
+  }
+}
+
+const kvType: Rule<'f16'> = {
+  expected: "'f16'",
+  fallback: 'f16',
+  accept(value) {
+    if (value === 'q8_0') {
+      throw unsupported("load options: kvType 'q8_0' is not in this version; use 'f16'")
+    }
+    return value === 'f16' ? value : undefined
+  }
+}
+
+const sizes = {
+  devices,
+  threads: integer(1, 256, 0),
+  contextSize: integer(1, maxInt, 0),
+  batchSize: integer(1, 65_536, 0),
+  sequences: integer(1, 4096, 0),
+  kvType
+}
+
+const loadTable: OptionTable<LoadSettings> = {
+  what: 'load options',
+  rules: {
+    ...sizes,
+    onProgress: optional(
+      'a function',
+      (value): value is (progress: Progress) => void => typeof value === 'function'
+    ),
+    signal: signalRule
+  }
+}
+
+const estimateTable: OptionTable<Omit<LoadSettings, 'onProgress' | 'signal'>> = {
+  what: 'estimate options',
+  rules: sizes
+}
+
+const seed: Rule<bigint | undefined> = {
+  expected: 'an integer from 0 to 2^53-1, or a bigint from 0n to 2n**64n-1n',
+  fallback: undefined,
+  accept(value) {
+    if (typeof value === 'number') {
+      return Number.isSafeInteger(value) && value >= 0 ? BigInt(value) : undefined
+    }
+    return typeof value === 'bigint' && value >= 0n && value <= maxSeed ? value : undefined
+  }
+}
+
+const stop: Rule<readonly string[]> = {
+  expected: `a text or up to ${maxStops} texts, each of 1 to ${maxStopLength} characters`,
+  fallback: [],
+  accept(value) {
+    const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+    const fits = (text: unknown): text is string =>
+      typeof text === 'string' && text.length > 0 && text.length <= maxStopLength
+    return list.length <= maxStops && list.every(fits) ? [...list] : undefined
+  }
+}
+
+const logitBias: Rule<ReadonlyMap<number, number>> = {
+  expected: `token ids, each with a number from -${maxBias} to ${maxBias} or -Infinity`,
+  fallback: new Map(),
+  accept(value) {
+    if (!isRecord(value)) return undefined
+    const entries: Iterable<[unknown, unknown]> =
+      value instanceof Map ? value : Object.entries(value)
+    const checked = new Map<number, number>()
+    for (const [key, bias] of entries) {
+      const id = key === '' ? Number.NaN : Number(key)
+      if (!Number.isInteger(id) || id < 0 || id > maxInt || !isBias(bias)) {
+        throw badArgument(
+          `generate options: logitBias must be ${logitBias.expected}, ` +
+            `got ${describe(bias)} for ${describe(key)}`
+        )
+      }
+      checked.set(id, bias)
+    }
+    return checked
+  }
+}
+
+function isBias(value: unknown): value is number {
+  return typeof value === 'number' && (value === -Infinity || Math.abs(value) <= maxBias)
+}
+
+const generateTable: OptionTable<GenerateSettings> = {
+  what: 'generate options',
+  rules: {
+    maxTokens: integer(1, maxInt, 0),
+    temperature: real(0, 100, 0.8),
+    topK: integer(0, maxInt, 40),
+    topP: real(1e-6, 1, 0.95),
+    minP: real(0, 1, 0.05),
+    typicalP: real(1e-6, 1, 1),
+    repeatPenalty: real(0.01, 100, 1),
+    repeatWindow: integer(0, maxInt, 64),
+    presencePenalty: real(-2, 2, 0),
+    frequencyPenalty: real(-2, 2, 0),
+    seed,
+    stop,
+    logitBias,
+    signal: signalRule
+  },
+  later: {
+    schema: 'output held to a JSON schema',
+    grammar: 'output held to a grammar',
+    logprobs: 'log-probabilities of the tokens'
+  }
+}
+
+const yesOrNo: Rule<boolean> = {
+  expected: 'true or false',
+  fallback: false,
+  accept: (value) => (typeof value === 'boolean' ? value : undefined)
+}
+
+const encodeTable: OptionTable<{ bos: boolean; special: boolean }> = {
+  what: 'encode options',
+  rules: { bos: yesOrNo, special: yesOrNo }
+}
+
+const decodeTable: OptionTable<{ special: boolean }> = {
+  what: 'decode options',
+  rules: { special: yesOrNo }
+}
+
+const sessionTable: OptionTable<{ system: string | undefined; messages: readonly unknown[] }> = {
+  what: 'session options',
+  rules: {
+    system: optional('a text', (value): value is string => typeof value === 'string'),
+    // Checked as a conversation by chat/messages.ts.
+    messages: {
+      expected: 'an array of messages',
+      fallback: [],
+      accept: (value) => (Array.isArray(value) ? value : undefined)
+    }
+  }
+}
+
+export const checkLoad = (given: unknown) => checkOptions(loadTable, given)
+export const checkEstimate = (given: unknown) => checkOptions(estimateTable, given)
+export const checkGenerate = (given: unknown) => checkOptions(generateTable, given)
+export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)
+export const checkDecode = (given: unknown) => checkOptions(decodeTable, given)
+export const checkSession = (given: unknown) => checkOptions(sessionTable, given)

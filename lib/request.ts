@@ -1,0 +1,157 @@
+/** The life of one request: prepared, posted to the engine, fed by updates, ended once. */
+import { toCriaError } from './errors.js'
+import type { GenerationControl } from './generation.js'
+import type { NativeModel, NativeRequest, NativeSampling, NativeUpdate } from './native.js'
+import type { GenerateSettings } from './options.js'
+import type { Router, UpdateSink } from './router.js'
+import type { Result } from './types.js'
+
+/** What the engine is to continue. */
+export type Prompt = Pick<NativeRequest, 'prompt' | 'bos' | 'trimStart'>
+
+/** What a request needs to run. */
+export interface Order {
+  readonly settings: GenerateSettings
+  /** The conversation it belongs to; 0: none. */
+  readonly sequence: number
+  /** Throws what is wrong with the prompt; a promise where a template takes its time. */
+  prepare(): Prompt | Promise<Prompt>
+  /** Called just before callers see the outcome; without a result for errors and aborted signals. */
+  readonly onSettled?: (result?: Result) => void
+  /** Called when the engine has done with it, however it ended. */
+  readonly onClosed?: () => void
+}
+
+/** Where a request runs. */
+export interface Engine {
+  readonly native: Pick<NativeModel, 'generate' | 'cancel'>
+  readonly router: Router
+  /** Throws ERR_CRIA_DISPOSED once the model is. */
+  assertOpen(): void
+}
+
+const nothing = {
+  usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
+  timings: { queueMs: 0, prefillMs: 0, decodeMs: 0 }
+}
+
+export class Request implements UpdateSink {
+  readonly #engine: Engine
+  readonly #order: Order
+  readonly #control: GenerationControl
+  #id = 0 // 0: not posted yet
+  #ended = false // callers have their result or error
+  #closed = false // the engine has done with it
+
+  constructor(engine: Engine, order: Order, control: GenerationControl) {
+    this.#engine = engine
+    this.#order = order
+    this.#control = control
+  }
+
+  /** Posts at once where the prompt is at hand, so that requests run in the order of the calls. */
+  start(): void {
+    const { signal } = this.#order.settings
+    try {
+      this.#engine.assertOpen()
+      if (signal?.aborted) throw signal.reason
+      signal?.addEventListener('abort', this.#abort, { once: true })
+      const prompt = this.#order.prepare()
+      if (prompt instanceof Promise) prompt.then(this.#post, this.#fail)
+      else this.#post(prompt)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  readonly #post = (prompt: Prompt): void => {
+    if (this.#ended) return
+    const { native, router } = this.#engine
+    try {
+      this.#engine.assertOpen()
+      this.#id = router.open(this)
+      const { settings, sequence } = this.#order
+      native.generate({ ...toSampling(settings), ...prompt, id: this.#id, sequence })
+    } catch (error) {
+      router.close(this.#id)
+      this.#fail(toCriaError(error))
+      this.#close()
+    }
+  }
+
+  update({ text, tokens, end }: NativeUpdate): void {
+    this.#control.push(text, tokens)
+    if (!end) return
+    if (end.reason === 'error') {
+      const error = Object.assign(new Error(end.message ?? 'no reason given'), { code: end.code })
+      this.#fail(toCriaError(error))
+    } else {
+      this.#finish({ reason: end.reason, usage: end.usage, timings: end.timings })
+    }
+    this.#close()
+  }
+
+  lost(error: Error): void {
+    this.#fail(error)
+    this.#close()
+  }
+
+  /** Ends quietly: once posted, with the engine's last update; before, at once. */
+  cancel(): void {
+    if (this.#ended) return
+    if (this.#id !== 0) this.#engine.native.cancel(this.#id)
+    else {
+      this.#finish({ reason: 'abort', ...nothing })
+      this.#close()
+    }
+  }
+
+  /** Callers are told at once; the engine stops within a step. */
+  readonly #abort = (): void => {
+    if (this.#ended) return
+    this.#fail(this.#order.settings.signal?.reason)
+    if (this.#id !== 0 && !this.#closed) this.#engine.native.cancel(this.#id)
+  }
+
+  #finish(end: Parameters<GenerationControl['finish']>[0]): void {
+    if (!this.#end()) return
+    this.#order.onSettled?.(this.#control.finish(end))
+  }
+
+  readonly #fail = (error: unknown): void => {
+    if (!this.#end()) return
+    this.#control.fail(error)
+    this.#order.onSettled?.()
+    if (this.#id === 0) this.#close()
+  }
+
+  /** True the first time. */
+  #end(): boolean {
+    if (this.#ended) return false
+    this.#ended = true
+    this.#order.settings.signal?.removeEventListener('abort', this.#abort)
+    return true
+  }
+
+  #close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#order.onClosed?.()
+  }
+}
+
+function randomSeed(): bigint {
+  const [seed] = crypto.getRandomValues(new BigUint64Array(1))
+  return seed as bigint
+}
+
+/** Settings as the addon takes them. */
+export function toSampling(settings: GenerateSettings): NativeSampling {
+  const { signal: _, seed, logitBias, ...same } = settings
+  return {
+    ...same,
+    seed: seed ?? randomSeed(),
+    logitBiasIds: Int32Array.from(logitBias.keys()),
+    logitBiasValues: Float32Array.from(logitBias.values())
+  }
+}

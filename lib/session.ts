@@ -1,0 +1,130 @@
+/** A conversation that keeps its KV cache between turns. */
+import { checkMessages } from './chat/messages.js'
+import { describe } from './check.js'
+import { badArgument, disposed } from './errors.js'
+import type { Generation } from './generation.js'
+import type { LoadedModel } from './loaded.js'
+import { checkSession } from './options.js'
+import type { Order } from './request.js'
+import type { GenerateOptions, Message, SessionOptions } from './types.js'
+
+/**
+ * A conversation with a model. Each `send` renders the whole conversation through the chat template;
+ * the engine computes only what differs from the turn before (`usage.cachedTokens` tells how much it
+ * had).
+ */
+export class Session {
+  readonly #model: LoadedModel
+  readonly #sequence: number
+  #messages: readonly Message[]
+  #epoch = 0 // a reset begins a new conversation, which an answer still running does not join
+  #last: Generation | undefined
+  #busy = false // the last generation has not ended
+  #engineDone: Promise<void> | undefined // an aborted request ends a step after its generation
+  #disposed = false
+
+  /** @internal Made by `model.session()`. */
+  constructor(model: LoadedModel, options?: SessionOptions) {
+    model.assertOpen()
+    this.#messages = firstMessages(options)
+    this.#model = model
+    this.#sequence = model.newSequence()
+  }
+
+  /** The conversation so far, the system message first: a copy. */
+  get messages(): readonly Message[] {
+    return [...this.#messages]
+  }
+
+  /**
+   * Sends the user's next message and gives the answer as it comes. When it ends (also by a token
+   * limit or by `cancel()`, then with the partial answer), both messages join `messages`. An error
+   * or an aborted signal leaves the conversation as it was. A second `send` while one runs rejects
+   * with ERR_CRIA_BAD_ARGUMENT.
+   */
+  send(text: string, options?: GenerateOptions): Generation {
+    const generation = this.#model.submit(() => this.#turn(text, options))
+    if (this.#busy) this.#last ??= generation
+    return generation
+  }
+
+  /** Begins the conversation anew after its system message; a running answer is cancelled. */
+  reset(): void {
+    this.#assertOpen()
+    this.#epoch++
+    this.#last?.cancel()
+    this.#messages = this.#messages.filter(({ role }, index) => index === 0 && role === 'system')
+  }
+
+  /** Gives the conversation's cache back; a running answer is cancelled. May be called twice. */
+  dispose(): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    this.#last?.cancel()
+    const release = () => this.#model.releaseSequence(this.#sequence)
+    if (this.#engineDone) void this.#engineDone.then(release)
+    else release()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  #assertOpen(): void {
+    if (this.#disposed) throw disposed('session')
+  }
+
+  #turn(text: unknown, options: unknown): Order {
+    this.#assertOpen()
+    if (typeof text !== 'string') {
+      throw badArgument(`send: expected the text of a message, got ${describe(text)}`)
+    }
+    if (this.#busy)
+      throw badArgument('send: the answer before is still running: await or cancel it')
+    const settings = this.#model.settings(options)
+    const messages = [...this.#messages, message('user', text)]
+    const epoch = this.#epoch
+    const before = this.#engineDone
+    const { done, finish } = latch()
+    this.#engineDone = done
+    this.#busy = true
+    const render = () => this.#model.renderChat(messages)
+    return {
+      settings,
+      sequence: this.#sequence,
+      prepare: () => (before ? before.then(render) : render()),
+      onSettled: (result) => {
+        this.#busy = false
+        this.#last = undefined
+        if (!result || epoch !== this.#epoch) return
+        this.#messages = [...messages, message('assistant', result.text)]
+      },
+      onClosed: () => {
+        if (this.#engineDone === done) this.#engineDone = undefined
+        finish()
+      }
+    }
+  }
+}
+
+function message(role: Message['role'], content: string): Message {
+  return Object.freeze({ role, content })
+}
+
+function latch(): { done: Promise<void>; finish: () => void } {
+  let finish!: () => void
+  const done = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  return { done, finish }
+}
+
+function firstMessages(options: unknown): Message[] {
+  const { system, messages } = checkSession(options)
+  const given = checkMessages(messages)
+  if (system === undefined) return given
+  if (given[0]?.role === 'system') {
+    throw badArgument('session options: give the system message in system or in messages, not both')
+  }
+  return [message('system', system), ...given]
+}

@@ -1,0 +1,31 @@
+/** Which file a caller means. */
+import { fileURLToPath } from 'node:url'
+import { describe } from './check.js'
+import { badArgument } from './errors.js'
+
+/** The model in the package, loaded where no other is named: a few megabytes, tells small stories. */
+export const demoModel = fileURLToPath(new URL('../models/cria-demo-q8_0.gguf', import.meta.url))
+
+/** The path of a model file given as a path, a `file:` URL, or nothing (the demo model). */
+export function resolveSource(source: unknown): string {
+  if (source === undefined) return demoModel
+  if (source instanceof URL || (typeof source === 'string' && /^file:/i.test(source))) {
+    try {
+      return fileURLToPath(source)
+    } catch (cause) {
+      throw badArgument(`${source} is no URL of a local file: ${(cause as Error).message}`)
+    }
+  }
+  if (typeof source !== 'string' || source === '') {
+    throw badArgument(
+      `a model is named by the path or file URL of a GGUF file, or undefined for the demo model; ` +
+        `got ${source === '' ? 'an empty text' : describe(source)}`
+    )
+  }
+  if (source.includes('\0')) throw badArgument('the path of a model holds a zero character')
+  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(source)?.[1]
+  if (scheme) {
+    throw badArgument(`Cria reads local files and does not download; got a ${scheme}: URL`)
+  }
+  return source
+}

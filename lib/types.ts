@@ -1,0 +1,224 @@
+/**
+ * The words of the API: options that calls take, and what they give.
+ *
+ * Options are checked against the tables of options.ts, which state the same ranges and defaults.
+ */
+
+/** One turn of a conversation. */
+export interface Message {
+  readonly role: 'system' | 'user' | 'assistant' | 'tool'
+  readonly content: string
+}
+
+/**
+ * What a generation continues: a text, token ids, or a conversation, which goes through the chat
+ * template of the model. Control tokens spelt in a text or in a message are never taken for such.
+ */
+export type GenerateInput = string | readonly number[] | Int32Array | readonly Message[]
+
+/** How far a load has come. */
+export interface Progress {
+  /** What is going on: `'weights'`, … */
+  readonly stage: string
+  /** Bytes so far, of `total`. */
+  readonly loaded: number
+  readonly total: number
+}
+
+/** Where and how a model is loaded. */
+export interface LoadOptions {
+  /** `'auto'` (default) or `'cpu'`: this version computes on the CPU alone. */
+  devices?: string | readonly string[] | undefined
+  /** Threads that compute, 1 to 256. Default: one per physical core that the process may use. */
+  threads?: number | undefined
+  /** Tokens that one sequence may hold. Default: the model's own context, bounded by memory. */
+  contextSize?: number | undefined
+  /** Most tokens that one step computes, 1 to 65536: prompts are fed in chunks of this size. */
+  batchSize?: number | undefined
+  /** Sequences of full context that the KV pool holds at once, 1 to 4096. Default 1. */
+  sequences?: number | undefined
+  /** How keys and values are stored. Default `'f16'`, the only type of this version. */
+  kvType?: 'f16' | undefined
+  /** Called now and then while the file is read. An error it throws ends the load with it. */
+  onProgress?: ((progress: Progress) => void) | undefined
+  /** Ends the load: it rejects with the signal's reason. */
+  signal?: AbortSignal | undefined
+}
+
+/** The options of a load that decide how much memory it takes. */
+export type EstimateOptions = Omit<LoadOptions, 'onProgress' | 'signal'>
+
+/** Sampling, limits and stopping of one generation. */
+export interface GenerateOptions {
+  /** Most tokens to generate, 1 to 2147483647. Default: until the context is full. */
+  maxTokens?: number | undefined
+  /** 0 to 100; 0 takes the likeliest token each time (greedy). Default 0.8. */
+  temperature?: number | undefined
+  /** Sample among the `topK` likeliest tokens; 0: all. Default 40. */
+  topK?: number | undefined
+  /** Sample among the likeliest tokens that together reach this probability, 0.000001 to 1; 1: off. Default 0.95. */
+  topP?: number | undefined
+  /** Drop tokens less likely than `minP` times the likeliest, 0 to 1. Default 0.05. */
+  minP?: number | undefined
+  /** Locally typical sampling, 0.000001 to 1; 1: off. Default 1. */
+  typicalP?: number | undefined
+  /** Divides the logits of tokens seen lately, 0.01 to 100; 1: off. Default 1. */
+  repeatPenalty?: number | undefined
+  /** How many tokens the three penalties look back on. Default 64. */
+  repeatWindow?: number | undefined
+  /** Taken off the logit of every token seen lately, -2 to 2. Default 0. */
+  presencePenalty?: number | undefined
+  /** Taken off the logit of a token once for each time it was seen lately, -2 to 2. Default 0. */
+  frequencyPenalty?: number | undefined
+  /** Makes sampling reproducible on every platform: an integer from 0 to 2^64-1. Default: random. */
+  seed?: number | bigint | undefined
+  /** Texts that end the generation and are left out of it: up to 64 of 1 to 1024 characters. */
+  stop?: string | readonly string[] | undefined
+  /** Added to the logit of each token id: -10000 to 10000, or `-Infinity` to ban the token. */
+  logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined
+  /** Ends the generation: it rejects with the signal's reason, as `fetch` does. */
+  signal?: AbortSignal | undefined
+}
+
+/** How a conversation begins. */
+export interface SessionOptions {
+  /** What the model is told before the first turn. */
+  system?: string | undefined
+  /** Turns that went before, as a conversation saved earlier; may begin with the system message. */
+  messages?: readonly Message[] | undefined
+}
+
+/** How text becomes token ids. */
+export interface EncodeOptions {
+  /** Begin with the beginning-of-text token, where the vocabulary has one. Default false. */
+  bos?: boolean | undefined
+  /** Let control tokens spelt in the text count as such; never for a user's text. Default false. */
+  special?: boolean | undefined
+}
+
+/** How token ids become text. */
+export interface DecodeOptions {
+  /** Write control tokens out as they are spelt. Default false: they are left out. */
+  special?: boolean | undefined
+}
+
+/** What one step of the engine brought. */
+export interface Chunk {
+  /** Whole code points; may be empty while a code point or a stop text is incomplete. */
+  readonly text: string
+  readonly tokens: number[]
+}
+
+/** Tokens that a generation took and gave. */
+export interface Usage {
+  readonly promptTokens: number
+  /** Of `promptTokens`, how many were already in the KV cache and cost nothing. */
+  readonly cachedTokens: number
+  readonly completionTokens: number
+}
+
+/** Where the time of a generation went. */
+export interface Timings {
+  /** Milliseconds from the call until the engine took it up. */
+  readonly queueMs: number
+  /** Milliseconds for the prompt, up to the first token. */
+  readonly prefillMs: number
+  /** Milliseconds for the tokens after the first. */
+  readonly decodeMs: number
+  /** Prompt tokens computed per second; 0 where nothing was measured. */
+  readonly prefillTokensPerSecond: number
+  /** Tokens generated per second after the first; 0 where nothing was measured. */
+  readonly decodeTokensPerSecond: number
+}
+
+/**
+ * Why a generation ended: the model ended it or a stop text came; the token limit or the end of the
+ * context was reached; `cancel()` was called.
+ */
+export type FinishReason = 'stop' | 'length' | 'abort'
+
+/** A whole generation. */
+export interface Result {
+  readonly text: string
+  readonly tokens: number[]
+  readonly finishReason: FinishReason
+  readonly usage: Usage
+  readonly timings: Timings
+}
+
+/** What a loaded model is, and the sizes it was loaded with. */
+export interface ModelInfo {
+  readonly path: string
+  readonly name: string
+  readonly architecture: string
+  /** Of the file: "1.1B Q4_K". */
+  readonly description: string
+  readonly parameters: number
+  readonly fileBytes: number
+  readonly layers: number
+  readonly width: number
+  readonly heads: number
+  readonly kvHeads: number
+  readonly headWidth: number
+  readonly feedForward: number
+  readonly vocabSize: number
+  /** Tokens of context the model was trained on. */
+  readonly trainedContext: number
+  /** Tokens that one sequence may hold, as loaded. */
+  readonly contextSize: number
+  /** Most tokens that one step computes. */
+  readonly batchSize: number
+  readonly threads: number
+  /** The table of CPU kernels in use, such as `avx512_vnni`. */
+  readonly kernels: string
+  readonly chatTemplate: string | null
+  readonly weightBytes: number
+  readonly kvBytes: number
+  readonly scratchBytes: number
+}
+
+/** What a load would take, in bytes. */
+export interface Estimate {
+  readonly weightBytes: number
+  readonly kvBytes: number
+  readonly scratchBytes: number
+  readonly totalBytes: number
+  /** Tokens of context that the estimate is for. */
+  readonly contextSize: number
+  /** What this machine, or its container, has free now. */
+  readonly availableBytes: number
+}
+
+/** A metadata value; an array of more than 64 elements comes as its type, length and beginning. */
+export type MetadataValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | MetadataValue[]
+  | { type: string; length: number; first: MetadataValue[] }
+
+/** One tensor of a file. */
+export interface TensorInfo {
+  readonly name: string
+  readonly type: string
+  /** As in the file: the fastest-running dimension first. */
+  readonly shape: number[]
+  readonly bytes: number
+  /** Bytes from the beginning of the file that holds it. */
+  readonly offset: number
+  /** Which file of a split set holds it, from 0. */
+  readonly part: number
+}
+
+/** The header of a GGUF file, or of all files of a split set. */
+export interface Inspection {
+  readonly path: string
+  readonly version: number
+  readonly alignment: number
+  readonly fileBytes: number
+  readonly parts: number
+  readonly parameters: number
+  readonly metadata: Record<string, MetadataValue>
+  readonly tensors: TensorInfo[]
+}

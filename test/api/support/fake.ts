@@ -1,0 +1,77 @@
+/** A native model that does what a test tells it: no addon, no weights. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type {
+  NativeEnd,
+  NativeModel,
+  NativeModelInfo,
+  NativeRequest,
+  NativeTokenizer
+} from '../../../lib/native.js'
+import { Router } from '../../../lib/router.js'
+
+const vocab = {
+  size: 100,
+  bos: 1,
+  eos: 2,
+  unknown: 0,
+  addBos: true,
+  endOfGeneration: [2],
+  controlPieces: ['<s>', '</s>']
+}
+
+const tokenizer: NativeTokenizer = {
+  vocab,
+  encodeSync: () => new Int32Array(),
+  encode: async () => new Int32Array(),
+  decode: () => '',
+  pieceOf: (id) => ['<unk>', '<s>', '</s>'][id] ?? `piece${id}`,
+  idOf: () => -1,
+  decoder: () => ({ push: () => '', flush: () => '' })
+}
+
+export class FakeModel implements NativeModel {
+  readonly router = new Router()
+  readonly info: NativeModelInfo
+  readonly tokenizer = tokenizer
+  readonly requests: NativeRequest[] = []
+  readonly cancelled: number[] = []
+  readonly released: number[] = []
+  disposals = 0
+
+  constructor(chatTemplate: string | null = null) {
+    this.info = { vocabSize: vocab.size, chatTemplate } as NativeModelInfo
+  }
+
+  generate(request: NativeRequest): void {
+    this.requests.push(request)
+  }
+
+  cancel(id: number): void {
+    this.cancelled.push(id)
+  }
+
+  releaseSequence(sequence: number): void {
+    this.released.push(sequence)
+  }
+
+  async dispose(): Promise<void> {
+    this.disposals++
+    await nextTurn()
+  }
+
+  /** The last request that was posted. */
+  get last(): NativeRequest {
+    const request = this.requests.at(-1)
+    if (!request) throw new Error('nothing was posted')
+    return request
+  }
+
+  /** One step of the engine for a request; a token for every character. */
+  step(id: number, text: string, end?: Partial<NativeEnd>): void {
+    const tokens = Array.from(text, (character) => (character.codePointAt(0) ?? 0) % 100)
+    const usage = { promptTokens: 10, cachedTokens: 4, completionTokens: 5 }
+    const timings = { queueMs: 1, prefillMs: 20, decodeMs: 8 }
+    const last = end && { reason: 'stop' as const, usage, timings, ...end }
+    this.router.deliver([{ request: id, text, tokens, ...(last ? { end: last } : {}) }])
+  }
+}

@@ -1,0 +1,356 @@
+// The CPU backend as a whole: the same bits for any number of threads, any chunking and any company
+// in the batch; shape errors; memory; the choice of tables.
+#include "backend/backend.h"
+
+#include "cpu/cpu_backend.h"
+#include "kernel_support.h"
+
+namespace cria::test {
+namespace {
+
+using Floats = std::vector<float>;
+
+Matrix matrix(Floats& data, int64_t rows) {
+  return {data.data(), rows, static_cast<int64_t>(data.size()) / rows};
+}
+
+Floats normal(Random& random, int64_t count) {
+  Floats data(static_cast<size_t>(count));
+  random.fill_normal(data);
+  return data;
+}
+
+bool same(const Floats& a, const Floats& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+std::unique_ptr<Backend> backend(std::string_view table, int threads) {
+  auto made = cpu::make_backend({threads, std::string(table)});
+  made->reserve(64, 2048);
+  return made;
+}
+
+struct EncodedWeight {
+  std::vector<std::byte> bytes;
+  Weight weight;
+
+  EncodedWeight(Backend& owner, DType type, int64_t rows, int64_t cols, Random& random)
+      : bytes(static_cast<size_t>(rows * row_bytes(type, cols))) {
+    for (int64_t r = 0; r < rows; ++r)
+      quantize_row(type, normal(random, cols).data(), bytes.data() + r * row_bytes(type, cols),
+                   cols);
+    weight = owner.import_weight(type, rows, cols, bytes.data());
+  }
+};
+
+/// Three products of one input, in three types and two activation forms, one with a bias.
+std::vector<Floats> project(std::string_view table, int threads, int64_t tokens, uint64_t seed) {
+  auto cpu = backend(table, threads);
+  Random random(seed);
+  const int64_t cols = 512;
+  EncodedWeight q(*cpu, DType::kQ4_K, 203, cols, random), k(*cpu, DType::kQ8_0, 37, cols, random),
+      v(*cpu, DType::kF16, 1, cols, random);
+  const Floats bias = normal(random, 37);
+  Floats x = normal(random, 17 * cols);
+  x.resize(static_cast<size_t>(tokens * cols));
+  std::vector<Floats> out{Floats(static_cast<size_t>(tokens * 203)),
+                          Floats(static_cast<size_t>(tokens * 37)),
+                          Floats(static_cast<size_t>(tokens))};
+  cpu->project(matrix(x, tokens), {{q.weight, nullptr, matrix(out[0], tokens)},
+                                   {k.weight, bias.data(), matrix(out[1], tokens)},
+                                   {v.weight, nullptr, matrix(out[2], tokens)}});
+  return out;
+}
+
+}  // namespace
+
+TEST(backend_project_has_the_same_bits_for_any_threads_and_batch) {
+  for (const Table& table : supported_tables()) {
+    const std::vector<Floats> expected = project(table.variant, 1, 17, 50);
+    for (int threads : {2, 3}) {
+      const std::vector<Floats> got = project(table.variant, threads, 17, 50);
+      for (size_t i = 0; i < got.size(); ++i) CHECK_SAY(same(got[i], expected[i]), table.variant);
+    }
+    for (int64_t tokens : {1, 2, 3, 5, 9}) {  // the first tokens of the same batch
+      const std::vector<Floats> got = project(table.variant, 2, tokens, 50);
+      for (size_t i = 0; i < got.size(); ++i) {
+        Floats first(expected[i].begin(),
+                     expected[i].begin() + static_cast<std::ptrdiff_t>(got[i].size()));
+        CHECK_SAY(same(got[i], first), table.variant, " T=", tokens);
+      }
+    }
+  }
+}
+
+TEST(backend_project_adds_the_bias_and_matches_double) {
+  auto cpu = backend("", 2);
+  Random random(51);
+  EncodedWeight w(*cpu, DType::kF32, 33, 40, random);
+  Floats x = normal(random, 3 * 40), out(3 * 33);
+  const Floats bias = normal(random, 33);
+  cpu->project(matrix(x, 3), {{w.weight, bias.data(), matrix(out, 3)}});
+  const auto* weights = reinterpret_cast<const float*>(w.bytes.data());
+  for (size_t t = 0; t < 3; ++t) {
+    for (size_t n = 0; n < 33; ++n) {
+      double exact = bias[n];
+      for (size_t k = 0; k < 40; ++k) exact += double{x[t * 40 + k]} * double{weights[n * 40 + k]};
+      CHECK(std::fabs(double{out[t * 33 + n]} - exact) < 1e-5);
+    }
+  }
+}
+
+namespace {
+
+/// One layer's cache and the tokens of some sequences; runs rope_store_kv and attention over any
+/// cut of them into batches.
+class Layer {
+ public:
+  static constexpr int kHeads = 8, kKvHeads = 2, kWidth = 20, kPairs = 8;
+
+  Layer(std::string_view table, int threads, std::vector<int> lengths, uint64_t seed)
+      : cpu_(backend(table, threads)), lengths_(std::move(lengths)) {
+    Random random(seed);
+    int pages = 0;
+    for (int length : lengths_) {
+      page_tables_.emplace_back();
+      for (int p = 0; p * kPageTokens < length; ++p) page_tables_.back().push_back(pages++);
+      q_.push_back(normal(random, int64_t{length} * kHeads * kWidth));
+      k_.push_back(normal(random, int64_t{length} * kKvHeads * kWidth));
+      v_.push_back(normal(random, int64_t{length} * kKvHeads * kWidth));
+      out_.emplace_back(q_.back().size());
+    }
+    for (auto& page_table : page_tables_)  // scattered: from the back, sequences mixed
+      for (int32_t& page : page_table) page = (page * 5 + 3) % prime_above(pages);
+    const size_t page_bytes = size_t{kKvHeads} * kPageTokens * kWidth * 2;
+    keys_ = cpu_->allocate(static_cast<size_t>(prime_above(pages)) * page_bytes);
+    values_ = cpu_->allocate(static_cast<size_t>(prime_above(pages)) * page_bytes);
+    kv_ = {static_cast<uint16_t*>(keys_->data()), static_cast<uint16_t*>(values_->data()), kKvHeads,
+           kWidth};
+    past_.resize(lengths_.size());
+  }
+
+  /// The next `counts[s]` tokens of each sequence s, in one batch.
+  void step(const std::vector<int>& counts) {
+    std::vector<Slice> batch;
+    int64_t rows = 0;
+    for (size_t s = 0; s < counts.size(); ++s) {
+      if (counts[s] == 0) continue;
+      batch.push_back({rows, counts[s], past_[s], page_tables_[s].data()});
+      rows += counts[s];
+    }
+    Floats q, k, v, angles;
+    for (size_t s = 0; s < counts.size(); ++s) {
+      append(q, q_[s], past_[s], counts[s], kHeads * kWidth);
+      append(k, k_[s], past_[s], counts[s], kKvHeads * kWidth);
+      append(v, v_[s], past_[s], counts[s], kKvHeads * kWidth);
+      for (int p = past_[s]; p < past_[s] + counts[s]; ++p)
+        for (int i = 0; i < kPairs; ++i) {
+          angles.push_back(std::cos(static_cast<float>(p * (i + 1))));
+          angles.push_back(std::sin(static_cast<float>(p * (i + 1))));
+        }
+    }
+    Floats out(q.size());
+    cpu_->rope_store_kv(batch, {angles.data(), kPairs}, matrix(q, rows), matrix(k, rows),
+                        matrix(v, rows), kv_);
+    cpu_->attention(batch, matrix(q, rows), kv_, 0.25f, matrix(out, rows));
+    const size_t width = size_t{kHeads} * kWidth;
+    size_t row = 0;
+    for (size_t s = 0; s < counts.size(); ++s) {
+      const auto count = static_cast<size_t>(counts[s]);
+      std::copy_n(out.begin() + static_cast<std::ptrdiff_t>(row * width), count * width,
+                  out_[s].begin() + static_cast<std::ptrdiff_t>(past_[s]) * kHeads * kWidth);
+      row += count;
+      past_[s] += counts[s];
+    }
+  }
+
+  const std::vector<Floats>& outputs() const { return out_; }
+
+ private:
+  static int prime_above(int pages) {  // multiplication by 5 then permutes the pages
+    for (int p : {2, 3, 7, 11, 13, 17, 19, 23, 29, 31})
+      if (p > pages) return p;
+    throw Skip{"too many pages"};
+  }
+  static void append(Floats& to, const Floats& from, int past, int count, int width) {
+    const auto first = from.begin() + std::ptrdiff_t{past} * width;
+    to.insert(to.end(), first, first + std::ptrdiff_t{count} * width);
+  }
+
+  std::unique_ptr<Backend> cpu_;
+  std::vector<int> lengths_, past_;
+  std::vector<std::vector<int32_t>> page_tables_;
+  std::vector<Floats> q_, k_, v_, out_;
+  std::unique_ptr<DeviceMemory> keys_, values_;
+  LayerKv kv_;
+};
+
+}  // namespace
+
+TEST(backend_chunked_prefill_equals_token_by_token) {
+  for (const Table& table : supported_tables()) {
+    Layer whole(table.variant, 1, {70, 33, 5}, 52);
+    whole.step({70, 33, 5});
+
+    Layer single(table.variant, 1, {70, 33, 5}, 52);
+    for (int t = 0; t < 70; ++t) single.step({1, t < 33 ? 1 : 0, t < 5 ? 1 : 0});
+
+    Layer chunks(table.variant, 3, {70, 33, 5}, 52);
+    chunks.step({0, 31, 1});
+    chunks.step({32, 0, 4});
+    chunks.step({1, 2, 0});
+    chunks.step({30, 0, 0});
+    chunks.step({7, 0, 0});
+    for (size_t s = 0; s < 3; ++s) {
+      CHECK_SAY(same(whole.outputs()[s], single.outputs()[s]), table.variant, " sequence ", s);
+      CHECK_SAY(same(whole.outputs()[s], chunks.outputs()[s]), table.variant, " sequence ", s);
+    }
+
+    Layer other(table.variant, 1, {70, 33, 5}, 53);  // the test can fail
+    other.step({70, 33, 5});
+    CHECK(!same(whole.outputs()[0], other.outputs()[0]));
+  }
+}
+
+TEST(backend_rowwise_operations_match_the_kernels) {
+  Random random(54);
+  for (const Table& table : supported_tables()) {
+    auto cpu = backend(table.variant, 2);
+    Floats x = normal(random, 5 * 24), y = normal(random, 5 * 24), out(5 * 24);
+    const Floats weight = normal(random, 24);
+    cpu->rmsnorm(matrix(x, 5), weight.data(), 1e-5f, matrix(out, 5));
+    for (size_t t = 0; t < 5; ++t) {
+      Floats row(24);
+      table.kernels->rmsnorm(x.data() + t * 24, weight.data(), 1e-5f, 24, row.data());
+      CHECK(std::equal(row.begin(), row.end(), out.begin() + static_cast<std::ptrdiff_t>(t) * 24));
+    }
+    Floats gate = x, sum = x, expected = x;
+    cpu->silu_mul(matrix(gate, 5), matrix(y, 5));
+    table.kernels->silu_mul(expected.data(), y.data(), 5 * 24);
+    CHECK(same(gate, expected));
+    cpu->add(matrix(sum, 5), matrix(y, 5));
+    for (size_t i = 0; i < sum.size(); ++i) CHECK_EQ(sum[i], x[i] + y[i]);
+    const int64_t rows[] = {4, 0, 4};
+    Floats gathered(3 * 24);
+    cpu->gather_rows(matrix(x, 5), rows, matrix(gathered, 3));
+    for (size_t i = 0; i < gathered.size(); ++i)
+      CHECK_EQ(gathered[i], x[static_cast<size_t>(rows[i / 24]) * 24 + i % 24]);
+  }
+}
+
+TEST(backend_embed_decodes_rows) {
+  auto cpu = backend("", 2);
+  Random random(55);
+  EncodedWeight table(*cpu, DType::kQ6_K, 10, 256, random);
+  const int32_t ids[] = {9, 0, 9, 3};
+  Floats out(4 * 256), row(256);
+  cpu->embed(table.weight, ids, matrix(out, 4));
+  for (size_t t = 0; t < 4; ++t) {
+    dequantize_row(DType::kQ6_K, table.bytes.data() + ids[t] * row_bytes(DType::kQ6_K, 256),
+                   row.data(), 256);
+    CHECK(std::equal(row.begin(), row.end(), out.begin() + static_cast<std::ptrdiff_t>(t) * 256));
+  }
+  const int32_t bad[] = {1, 10, 2, 3}, negative[] = {1, -1, 2, 3};
+  CHECK_THROWS(ErrorCode::kBadArgument, (cpu->embed(table.weight, bad, matrix(out, 4)), 0),
+               "id 10 is not in [0, 10)");
+  CHECK_THROWS(ErrorCode::kBadArgument, (cpu->embed(table.weight, negative, matrix(out, 4)), 0),
+               "id -1");
+  CHECK_THROWS(ErrorCode::kBadArgument, (cpu->embed(table.weight, ids, matrix(out, 2)), 0),
+               "4 ids");
+}
+
+TEST(backend_refuses_wrong_shapes) {
+  auto cpu = backend("", 1);
+  Random random(56);
+  EncodedWeight w(*cpu, DType::kQ8_0, 16, 64, random);
+  Floats a(3 * 64), b(3 * 32), c(3 * 16), narrow(2 * 16);
+  const auto code = ErrorCode::kBadArgument;
+  CHECK_THROWS(code, (cpu->project(matrix(b, 3), {{w.weight, nullptr, matrix(c, 3)}}), 0),
+               "[16×64]");
+  CHECK_THROWS(code, (cpu->project(matrix(a, 3), {{w.weight, nullptr, matrix(narrow, 2)}}), 0),
+               "gives [3×16]");
+  CHECK_THROWS(code, (cpu->project(matrix(a, 3), {{Weight{}, nullptr, matrix(c, 3)}}), 0),
+               "without data");
+  Floats many(65 * 64), many_out(65 * 16);
+  CHECK_THROWS(code,
+               (cpu->project(matrix(many, 65), {{w.weight, nullptr, matrix(many_out, 65)}}), 0),
+               "[64×2048] was reserved");
+  CHECK_THROWS(code, (cpu->add(matrix(a, 3), matrix(b, 3)), 0), "[3×64] but y is [3×32]");
+  CHECK_THROWS(code, (cpu->silu_mul(matrix(a, 3), matrix(b, 3)), 0), "[3×32]");
+  CHECK_THROWS(code, (cpu->rmsnorm(matrix(a, 3), a.data(), 1, matrix(b, 3)), 0), "[3×32]");
+  const int64_t rows[] = {0, 3};
+  CHECK_THROWS(code, (cpu->gather_rows(matrix(a, 3), rows, {a.data(), 2, 64}), 0), "row 3");
+}
+
+TEST(backend_refuses_wrong_attention_shapes) {
+  auto cpu = backend("", 1);
+  const auto code = ErrorCode::kBadArgument;
+  Floats q(3 * 32), k(3 * 8), out(3 * 32), angles(3 * 8);
+  std::vector<uint16_t> cache(8 * kPageTokens);
+  const int32_t page = 0;
+  const LayerKv kv{cache.data(), cache.data(), 1, 8};
+  const auto attend = [&](Slice slice, const LayerKv& cache_kv) {
+    cpu->attention({&slice, 1}, matrix(q, 3), cache_kv, 1, matrix(out, 3));
+    return 0;
+  };
+  CHECK_THROWS(code, attend({1, 3, 0, &page}, kv), "must lie in the batch");
+  CHECK_THROWS(code, attend({0, 3, -1, &page}, kv), "must lie in the batch");
+  CHECK_THROWS(code, attend({0, 3, 0, nullptr}, kv), "page table");
+  CHECK_THROWS(code, attend({0, 3, 0, &page}, {cache.data(), cache.data(), 1, 7}), "even width");
+  CHECK_THROWS(code, attend({0, 3, 0, &page}, {cache.data(), cache.data(), 3, 8}),
+               "multiple of 24");
+  const Slice slice{0, 3, 0, &page};
+  const auto store = [&](RopeAngles rope, Floats& keys) {
+    cpu->rope_store_kv({&slice, 1}, rope, matrix(q, 3), matrix(keys, 3), matrix(keys, 3), kv);
+    return 0;
+  };
+  CHECK_THROWS(code, store({angles.data(), 5}, k), "5 pairs");
+  CHECK_THROWS(code, store({angles.data(), 4}, q), "expected [3×8]");
+}
+
+TEST(backend_imports_only_what_it_computes) {
+  auto cpu = backend("", 1);
+  const std::byte data[64] = {};
+  CHECK_THROWS(ErrorCode::kUnsupported, cpu->import_weight(static_cast<DType>(4), 1, 32, data),
+               "4");
+  CHECK_THROWS(ErrorCode::kUnsupported, cpu->import_weight(static_cast<DType>(999), 1, 32, data),
+               "999");
+  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 1, 33, data), "32");
+  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 0, 32, data), "[0×32]");
+  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 1, 32, nullptr),
+               "without");
+}
+
+TEST(backend_memory_is_zeroed_and_its_lack_is_an_error) {
+  auto cpu = backend("", 1);
+  const auto memory = cpu->allocate(100000);
+  CHECK_EQ(memory->bytes(), size_t{100000});
+  CHECK_EQ(reinterpret_cast<uintptr_t>(memory->data()) % 64, uintptr_t{0});
+  const auto* bytes = static_cast<const char*>(memory->data());
+  CHECK(std::all_of(bytes, bytes + 100000, [](char b) { return b == 0; }));
+  CHECK(cpu->allocate(0)->data() != nullptr);
+  CHECK_THROWS(ErrorCode::kOutOfMemory, cpu->allocate(size_t{1} << 60), "1048576.0 TiB of memory");
+  char from[5] = "abcd", to[5] = "";
+  cpu->upload(memory->data(), from, 5);
+  cpu->download(to, memory->data(), 5);
+  CHECK_EQ(std::string(to), "abcd");
+  CHECK(cpu->scratch_bytes(64, 2048) >= 64 * 2 * 2048);
+}
+
+TEST(backend_tables_can_be_forced_by_name) {
+  CHECK(!cpu::tables().empty());
+  CHECK_EQ(cpu::tables().back().name, "scalar");
+  CHECK_EQ(cpu::selected_table("scalar").variant, "scalar");
+  CHECK_EQ(cpu::selected_table("").variant, std::string(supported_tables().front().variant));
+  for (const Table& table : supported_tables())
+    CHECK_EQ(cpu::selected_table(table.variant).variant, std::string(table.variant));
+  CHECK_THROWS(ErrorCode::kBadArgument, cpu::selected_table("mmx"), "this build has");
+  for (const cpu::TableInfo& table : cpu::tables())
+    if (!table.supported)
+      CHECK_THROWS(ErrorCode::kUnsupported, cpu::selected_table(table.variant), "it runs");
+  CHECK_THROWS(ErrorCode::kBadArgument, cpu::make_backend({257, ""}), "257");
+  CHECK_THROWS(ErrorCode::kBadArgument, cpu::make_backend({-1, ""}), "-1");
+  CHECK(cpu::default_threads() >= 1);
+}
+
+}  // namespace cria::test
