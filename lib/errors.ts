@@ -19,7 +19,7 @@ export type CriaErrorCode = keyof typeof errorCodes
 export class CriaError extends Error {
   readonly code: CriaErrorCode
   /** Byte offset in the file, where the code is `ERR_CRIA_BAD_GGUF`. */
-  readonly offset?: number
+  declare readonly offset?: number
 
   constructor(
     code: CriaErrorCode,

@@ -115,7 +115,8 @@ export class Request implements UpdateSink {
 
   #finish(end: Parameters<GenerationControl['finish']>[0]): void {
     if (!this.#end()) return
-    this.#order.onSettled?.(this.#control.finish(end))
+    const result = this.#control.finish(end)
+    this.#order.onSettled?.(result)
   }
 
   readonly #fail = (error: unknown): void => {

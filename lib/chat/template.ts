@@ -1,21 +1,24 @@
-/** Renders a model's Jinja template in a worker thread, within a time and a memory budget. */
-import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
-import { badArgument, unsupported } from '../errors.js'
+/** Renders a model's Jinja template in a process apart, within a time and a memory budget. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { badArgument, type CriaError, unsupported } from '../errors.js'
 import type { NativeSegment } from '../native.js'
-import type { TemplateAnswer, TemplateJob } from './template-worker.js'
+import type { TemplateAnswer, TemplateJob } from './template-process.js'
 
 /** Real templates take a millisecond; the first one a few more. */
 const defaultBudgetMs = 2000
+/** The process ends a template itself; where it cannot, it is ended after this much longer. */
+const graceMs = 3000
 const heapMb = 64
 const maxTemplate = 2 ** 20
 
 const remedy = 'give the prompt as a text instead of messages'
+const program = fileURLToPath(new URL('./template-process.js', import.meta.url))
 
-/** One worker and the jobs that wait for it; the worker never keeps the process alive when idle. */
+/** One process and the jobs that wait for it; when idle it keeps nothing alive. */
 export class TemplateRenderer {
   readonly #budgetMs: number
-  #worker: Worker | undefined
+  #process: ChildProcess | undefined
   #tail: Promise<unknown> = Promise.resolve()
 
   constructor(budgetMs = defaultBudgetMs) {
@@ -26,82 +29,91 @@ export class TemplateRenderer {
    * The conversation as the template writes it. Rejects with ERR_CRIA_UNSUPPORTED where the template
    * is no Jinja or breaks its budget, ERR_CRIA_BAD_ARGUMENT where it refuses the conversation.
    */
-  render(job: TemplateJob): Promise<NativeSegment[]> {
-    const rendered = this.#tail.then(() => this.#run(job))
+  render(job: Omit<TemplateJob, 'budgetMs'>): Promise<NativeSegment[]> {
+    const rendered = this.#tail.then(() => this.#run({ ...job, budgetMs: this.#budgetMs }))
     this.#tail = rendered.catch(() => {})
     return rendered
   }
 
-  /** Ends the worker; a later render starts another. */
-  async close(): Promise<void> {
-    await this.#worker?.terminate()
+  /** Ends the process; a later render starts another. */
+  close(): void {
+    this.#process?.kill('SIGKILL')
+    this.#process = undefined
   }
 
   async #run(job: TemplateJob): Promise<NativeSegment[]> {
     if (job.template.length > maxTemplate) {
       throw unsupported(`the chat template has more than ${maxTemplate} characters; ${remedy}`)
     }
-    this.#worker ??= await this.#spawn()
-    const answer = await this.#ask(this.#worker, job)
+    const { template, messages, vocab } = job // nothing else goes over
+    const process = await this.#ready()
+    const answer = await this.#ask(process, { template, messages, vocab, budgetMs: job.budgetMs })
     if ('segments' in answer) return answer.segments
-    const { stage, message } = answer
-    if (stage === 'guard') throw badArgument(message)
-    if (stage === 'render') {
-      throw badArgument(`the chat template of the model refused the conversation: ${message}`)
-    }
-    throw unsupported(`the chat template of the model is no valid Jinja: ${message}; ${remedy}`)
+    throw toError(answer, job.budgetMs)
   }
 
-  async #spawn(): Promise<Worker> {
-    const worker = new Worker(new URL('./template-worker.js', import.meta.url), {
+  /** The process, started where there is none; resolves when its imports are done. */
+  async #ready(): Promise<ChildProcess> {
+    if (this.#process?.connected) return this.#process
+    const process = fork(program, [], {
       env: {},
-      argv: [],
-      execArgv: [],
-      stdin: false,
-      stdout: true,
-      stderr: true,
-      resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 16 }
+      execArgv: [`--max-old-space-size=${heapMb}`],
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      serialization: 'advanced'
     })
-    worker.on('error', () => {}) // told to the job that waits, if any
-    worker.on('exit', () => {
-      if (this.#worker === worker) this.#worker = undefined
-    })
-    await once(worker, 'message') // its imports are done: from here on the budget counts
-    return worker
+    process.on('error', () => {}) // told to the job that waits, if any
+    this.#process = process
+    await this.#next(process, () => {})
+    return process
   }
 
-  #ask(worker: Worker, job: TemplateJob): Promise<TemplateAnswer> {
+  async #ask(process: ChildProcess, job: TemplateJob): Promise<TemplateAnswer> {
+    const timer = setTimeout(() => this.close(), job.budgetMs + graceMs)
+    try {
+      return (await this.#next(process, () => process.send(job))) as TemplateAnswer
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** The next message of the process, which keeps the event loop alive only meanwhile. */
+  #next(process: ChildProcess, start: () => void): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        settle()
-        this.#worker = undefined
-        void worker.terminate()
-        reject(
-          unsupported(
-            `the chat template of the model took more than ${this.#budgetMs} ms; ${remedy}`
-          )
-        )
-      }, this.#budgetMs)
-      const onMessage = (answer: TemplateAnswer) => {
-        settle()
-        resolve(answer)
+      const settle = () => {
+        process.off('message', onMessage).off('error', onError).off('exit', onExit)
+        process.unref()
+        process.channel?.unref()
       }
-      const onError = (error: Error & { code?: string }) => {
+      const onMessage = (message: unknown) => {
         settle()
-        this.#worker = undefined
-        const why =
-          error.code === 'ERR_WORKER_OUT_OF_MEMORY'
-            ? `took more than ${heapMb} MB of memory`
-            : `failed: ${error.message}`
+        resolve(message)
+      }
+      const fail = (why: string) => {
+        settle()
+        if (this.#process === process) this.#process = undefined
         reject(unsupported(`the chat template of the model ${why}; ${remedy}`))
       }
-      const onExit = () => onError(new Error('its thread ended'))
-      const settle = () => {
-        clearTimeout(timer)
-        worker.off('message', onMessage).off('error', onError).off('exit', onExit).unref()
-      }
-      worker.on('message', onMessage).on('error', onError).on('exit', onExit).ref()
-      worker.postMessage(job)
+      const onError = (error: Error) => fail(`cannot be rendered: ${error.message}`)
+      const onExit = () => fail(`took more than ${heapMb} MB of memory, or too long`)
+      process.on('message', onMessage).on('error', onError).on('exit', onExit)
+      process.ref()
+      process.channel?.ref()
+      start()
     })
+  }
+}
+
+type Failure = Exclude<TemplateAnswer, { segments: unknown }>
+
+function toError({ stage, message }: Failure, budgetMs: number): CriaError {
+  switch (stage) {
+    case 'guard':
+      return badArgument(message)
+    case 'render':
+      return badArgument(`the chat template of the model refused the conversation: ${message}`)
+    case 'parse':
+      return unsupported(`the chat template of the model is no valid Jinja: ${message}; ${remedy}`)
+    case 'budget':
+      return unsupported(`the chat template of the model took more than ${budgetMs} ms; ${remedy}`)
   }
 }

@@ -35,7 +35,7 @@ async function run(args: Arguments): Promise<number> {
   })
   const conversation = new Conversation(session, options, lines, args.has('quiet'))
   if (onTerminal && !args.has('quiet')) note(`${model.info.name} · /reset · /exit`)
-  return conversation.run(onTerminal)
+  return await conversation.run(onTerminal) // before the model goes
 }
 
 class Conversation {

@@ -8,13 +8,17 @@ import { whileInterruptible } from './interrupt.js'
 import { loadModel } from './load.js'
 import { hasReader, note, print, printJson, timingsLine } from './output.js'
 
+/** What the demo model is asked where nothing else is. */
+const demoRequest = 'Tell me a story.'
+
 export const runCommand: Command = {
   name: 'run',
   operands: '[PROMPT]',
   maxOperands: 1,
   summary: 'continue a text, or answer one message with --chat',
-  details: `Without a PROMPT the model begins a text of its own; a PROMPT of - is read from standard
-input. Standard output gets the generated text alone, the timings go to standard error.
+  details: `Without a PROMPT the model begins a text of its own, the demo model a story; a PROMPT of - is
+read from standard input. Standard output gets the generated text alone, the timings go to
+standard error.
 Ctrl-C ends the generation: what came is printed, the exit code is 130.`,
   flags: [
     ...loadFlags,
@@ -47,7 +51,10 @@ async function run(args: Arguments): Promise<number> {
 
 function toInput(args: Arguments, prompt: string | undefined): GenerateInput {
   const system = args.text('system')
-  if (!args.has('chat') && system === undefined) return prompt ?? ''
+  if (!args.has('chat') && system === undefined) {
+    if (prompt !== undefined) return prompt
+    return args.has('model') ? '' : [{ role: 'user', content: demoRequest }]
+  }
   if (prompt === undefined) throw new UsageError('--chat answers a message: give it as PROMPT')
   const user = { role: 'user', content: prompt } as const
   return system === undefined ? [user] : [{ role: 'system', content: system }, user]

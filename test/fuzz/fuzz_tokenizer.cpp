@@ -71,7 +71,7 @@ Vocab make_vocab(Input& input) {
   add_bytes(vocab, flags & 1);
   for (int count = flags >> 3; count > 0; --count) {
     if (vocab.algorithm == Algorithm::kByteBpe) {
-      const std::string left = vocab.pieces[3 + input.byte()];
+      const std::string left = vocab.pieces[input.byte()];
       const std::string right = vocab.pieces[vocab.pieces.size() - 1 - input.byte()];
       vocab.merges.push_back(left + " " + right);
       add(vocab, left + right, PieceType::kNormal, 0);

@@ -21,7 +21,7 @@ struct TinyShape {
   bool biases = false;
   bool rope_factors = false;
   std::map<std::string, float> floats;  // further llama.* keys
-  std::map<std::string, std::string> texts;
+  std::map<std::string, std::string> texts = {};
   uint32_t seed = 1;
 
   int head_width() const { return width / heads; }

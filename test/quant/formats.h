@@ -3,33 +3,39 @@
 // Bit k of a block is bit k%8 (0 the lowest) of byte k/8.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "quant/dtype.h"
 
 namespace cria::test {
 
-/// The number whose bits, lowest first, lie at `positions`.
-inline int gather(const uint8_t* block, const std::vector<int>& positions) {
-  int value = 0;
-  for (size_t b = 0; b < positions.size(); ++b)
-    value |= (block[positions[b] / 8] >> positions[b] % 8 & 1) << b;
-  return value;
+/// The positions of the bits of a number, lowest first.
+struct Bits {
+  std::array<int, 16> at = {};
+  int count = 0;
+};
+
+/// `count` neighbouring bits from `first` on.
+inline Bits run(int first, int count) {
+  Bits bits;
+  for (int i = 0; i < count; ++i) bits.at[bits.count++] = first + i;
+  return bits;
 }
 
-/// `count` bit positions from `first` on.
-inline std::vector<int> run(int first, int count) {
-  std::vector<int> positions;
-  for (int i = 0; i < count; ++i) positions.push_back(first + i);
-  return positions;
-}
-
-inline std::vector<int> join(std::vector<int> low, const std::vector<int>& high) {
-  low.insert(low.end(), high.begin(), high.end());
+/// The bits of `low`, and above them those of `high`.
+inline Bits join(Bits low, const Bits& high) {
+  for (int i = 0; i < high.count; ++i) low.at[low.count++] = high.at[i];
   return low;
+}
+
+/// The number that the bits of `block` at these positions make.
+inline int gather(const uint8_t* block, const Bits& bits) {
+  int value = 0;
+  for (int b = 0; b < bits.count; ++b) value |= (block[bits.at[b] / 8] >> bits.at[b] % 8 & 1) << b;
+  return value;
 }
 
 /// The binary16 at byte `at`, by the definition of its three fields.
@@ -63,23 +69,23 @@ inline double codebook(int code) {
 }
 
 /// Nibble `i` of 32 that begin at byte `at`: the first 16 in low, the others in high halves.
-inline std::vector<int> nibble(int at, int i) {
+inline Bits nibble(int at, int i) {
   return run(8 * (at + i % 16) + 4 * (i / 16), 4);
 }
 
 /// The two bits of weight `i` of 256, in the arrangement of Q2_K, Q3_K and (high bits) Q6_K.
-inline std::vector<int> pair(int at, int i) {
+inline Bits pair(int at, int i) {
   const int half = i / 128, quarter = i / 32 % 4, lane = i % 32;
   return run(8 * (at + 32 * half + lane) + 2 * quarter, 2);
 }
 
 /// The single bit of weight `i` of 256, in the arrangement of Q3_K and Q5_K.
-inline std::vector<int> single(int at, int i) {
-  return {8 * (at + i % 32) + i / 32};
+inline Bits single(int at, int i) {
+  return run(8 * (at + i % 32) + i / 32, 1);
 }
 
 /// The four bits of weight `i` of 256 of Q4_K and Q5_K.
-inline std::vector<int> k_nibble(int at, int i) {
+inline Bits k_nibble(int at, int i) {
   return run(8 * (at + 32 * (i / 64) + i % 32) + 4 * (i / 32 % 2), 4);
 }
 
@@ -99,10 +105,10 @@ inline double q4_1(const uint8_t* b, int i) {
   return half_at(b, 0) * gather(b, nibble(4, i)) + half_at(b, 2);
 }
 inline double q5_0(const uint8_t* b, int i) {
-  return half_at(b, 0) * (gather(b, join(nibble(6, i), {8 * 2 + i})) - 16);
+  return half_at(b, 0) * (gather(b, join(nibble(6, i), run(8 * 2 + i, 1))) - 16);
 }
 inline double q5_1(const uint8_t* b, int i) {
-  return half_at(b, 0) * gather(b, join(nibble(8, i), {8 * 4 + i})) + half_at(b, 2);
+  return half_at(b, 0) * gather(b, join(nibble(8, i), run(8 * 4 + i, 1))) + half_at(b, 2);
 }
 inline double q8_0(const uint8_t* b, int i) {
   return half_at(b, 0) * two_complement(gather(b, run(8 * (2 + i), 8)), 8);

@@ -1,0 +1,251 @@
+// The engine's thread: requests in, updates out, and every way a request can end.
+#include "engine/engine.h"
+
+#include <condition_variable>
+#include <filesystem>
+#include <map>
+#include <mutex>
+
+#include "base/temp_folder.h"
+#include "model/tiny_llama.h"
+#include "support/check.h"
+
+namespace cria::test {
+namespace {
+
+constexpr uint64_t kPlenty = uint64_t{1} << 40;
+
+/// Collects updates and lets a test wait for the end of a request.
+class Collector final : public UpdateSink {
+ public:
+  struct Result {
+    std::string text;
+    std::vector<int32_t> tokens;
+    std::optional<End> end;
+  };
+
+  void publish(std::vector<Update> updates) noexcept override {
+    const std::lock_guard lock(mutex_);
+    for (Update& update : updates) {
+      Result& result = results_[update.request];
+      result.text += update.text;
+      result.tokens.insert(result.tokens.end(), update.tokens.begin(), update.tokens.end());
+      if (update.end) result.end = std::move(update.end);
+    }
+    changed_.notify_all();
+  }
+
+  Result wait_for_end(int32_t request) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return results_[request].end.has_value(); });
+    return results_[request];
+  }
+  void wait_for_tokens(int32_t request, size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] {
+      return results_[request].tokens.size() >= count || results_[request].end.has_value();
+    });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<int32_t, Result> results_;
+};
+
+class Rig {
+ public:
+  explicit Rig(LoadOptions options = {}, TinyShape shape = {}) {
+    options.device.threads = 2;
+    const TinyLlama tiny(shape);
+    engine = std::make_unique<Engine>(LoadedModel::load(
+                                          tiny.file().write(folder_ / "tiny.gguf"), options,
+                                          [](uint64_t, uint64_t) { return true; }, kPlenty),
+                                      sink);
+  }
+
+  std::shared_ptr<Request> post(int32_t id, std::vector<int32_t> prompt, int max_tokens,
+                                uint32_t sequence = 0, float temperature = 0) {
+    auto request = std::make_shared<Request>();
+    request->id = id;
+    request->tokens = std::move(prompt);
+    request->max_tokens = max_tokens;
+    request->sequence = sequence;
+    request->sampling.temperature = temperature;
+    request->sampling.logit_bias = {{2, -100.0f}};  // no early end of text
+    engine->post(request);
+    return request;
+  }
+  Collector::Result ask(int32_t id, std::vector<int32_t> prompt, int max_tokens,
+                        uint32_t sequence = 0, float temperature = 0) {
+    post(id, std::move(prompt), max_tokens, sequence, temperature);
+    return sink.wait_for_end(id);
+  }
+
+  TempFolder folder_;
+  Collector sink;
+  std::unique_ptr<Engine> engine;
+};
+
+ErrorCode error_of(const Collector::Result& result) {
+  CHECK(result.end->reason == FinishReason::kError);
+  return result.end->error ? result.end->error->code() : ErrorCode::kBackend;
+}
+
+std::vector<int32_t> prompt_of(int seed, int count) {
+  std::vector<int32_t> ids;
+  for (int i = 0; i < count; ++i) ids.push_back(3 + (seed * 37 + i * 11) % 250);
+  return ids;
+}
+
+}  // namespace
+
+TEST(engine_generates_and_counts) {
+  Rig rig;
+  const auto result = rig.ask(1, {1, 50, 60}, 5);
+  CHECK(result.end->reason == FinishReason::kLength);
+  CHECK_EQ(result.tokens.size(), size_t{5});
+  CHECK_EQ(result.end->usage.prompt_tokens, 3);
+  CHECK_EQ(result.end->usage.completion_tokens, 5);
+  CHECK_EQ(result.end->usage.cached_tokens, 0);
+}
+
+TEST(engine_fills_the_context_and_says_length) {
+  Rig rig;
+  const auto result = rig.ask(1, {1, 50}, 0);
+  CHECK(result.end->reason == FinishReason::kLength);
+  CHECK_EQ(result.end->usage.prompt_tokens + result.end->usage.completion_tokens, 256);
+}
+
+TEST(engine_refuses_bad_requests_and_serves_the_next) {
+  Rig rig;
+  CHECK(error_of(rig.ask(1, prompt_of(1, 256), 1)) == ErrorCode::kContextOverflow);
+  CHECK(error_of(rig.ask(2, {1, 300}, 1)) == ErrorCode::kBadArgument);
+  CHECK(error_of(rig.ask(3, {1, -1}, 1)) == ErrorCode::kBadArgument);
+  CHECK(error_of(rig.ask(4, {1}, 1, 0, -1)) == ErrorCode::kBadArgument);
+
+  auto huge = std::make_shared<Request>();
+  huge->id = 5;
+  huge->segments.push_back({std::string(size_t{1} << 20, 'a'), false});
+  rig.engine->post(huge);
+  CHECK(error_of(rig.sink.wait_for_end(5)) == ErrorCode::kContextOverflow);
+
+  auto stop = std::make_shared<Request>();
+  stop->id = 6;
+  stop->tokens = {1};
+  stop->stop = {""};
+  rig.engine->post(stop);
+  CHECK(error_of(rig.sink.wait_for_end(6)) == ErrorCode::kBadArgument);
+
+  CHECK_EQ(rig.ask(7, {1, 2}, 3).tokens.size(), size_t{3});
+}
+
+// Many at once, with pages for hardly two of them: each gets the tokens that it gets alone.
+TEST(engine_batches_equal_singles_under_pressure) {
+  LoadOptions options;
+  options.context_size = 128;
+  options.batch_size = 48;
+  Rig rig(options);
+  std::map<int32_t, std::vector<int32_t>> alone;
+  for (const int id : {1, 2, 3, 4, 5, 6})
+    alone[id] = rig.ask(id, prompt_of(id, 15 * id), 30, 0, id % 2 ? 0.0f : 0.9f).tokens;
+  for (const int id : {1, 2, 3, 4, 5, 6})
+    rig.post(id + 100, prompt_of(id, 15 * id), 30, 0, id % 2 ? 0.0f : 0.9f);
+  for (const int id : {1, 2, 3, 4, 5, 6})
+    CHECK(rig.sink.wait_for_end(id + 100).tokens == alone[id]);
+}
+
+TEST(engine_keeps_a_conversations_cache) {
+  Rig rig;
+  std::vector<int32_t> prompt = prompt_of(1, 40);
+  const auto first = rig.ask(1, prompt, 10, 7);
+  prompt.insert(prompt.end(), first.tokens.begin(), first.tokens.end());
+  prompt.push_back(77);
+  const auto second = rig.ask(2, prompt, 10, 7);
+  // The last token drawn was never computed.
+  CHECK_EQ(second.end->usage.cached_tokens, 49);
+  const auto fresh = rig.ask(3, prompt, 10);
+  CHECK(second.tokens == fresh.tokens);
+  rig.engine->release_sequence(7);
+  CHECK_EQ(rig.ask(4, prompt, 1, 7).end->usage.cached_tokens, 0);
+}
+
+TEST(engine_cancels_before_during_and_after) {
+  Rig rig;
+  const auto running = rig.post(1, {1, 50}, 0);
+  rig.sink.wait_for_tokens(1, 3);
+  rig.engine->cancel(*running);
+  const auto during = rig.sink.wait_for_end(1);
+  CHECK(during.end->reason == FinishReason::kAbort);
+  CHECK_EQ(static_cast<int>(during.tokens.size()), during.end->usage.completion_tokens);
+
+  auto early = std::make_shared<Request>();
+  early->id = 2;
+  early->tokens = {1, 50};
+  rig.engine->cancel(*early);
+  rig.engine->post(early);
+  const auto before = rig.sink.wait_for_end(2);
+  CHECK(before.end->reason == FinishReason::kAbort);
+  CHECK(before.tokens.empty());
+
+  rig.engine->cancel(*running);  // long over
+  CHECK_EQ(rig.ask(3, {1}, 2).tokens.size(), size_t{2});
+}
+
+TEST(engine_stop_ends_every_request) {
+  Rig rig;
+  for (const int id : {1, 2, 3}) rig.post(id, {1, 50 + id}, 0);
+  rig.sink.wait_for_tokens(1, 2);
+  rig.engine->stop();
+  rig.post(4, {1}, 1);
+  rig.engine.reset();
+  for (const int id : {1, 2, 3, 4})
+    CHECK(error_of(rig.sink.wait_for_end(id)) == ErrorCode::kDisposed);
+}
+
+TEST(engine_fails_requests_when_its_file_is_cut_short) {
+  Rig rig;
+  CHECK_EQ(rig.ask(1, {1}, 1).tokens.size(), size_t{1});
+  std::filesystem::resize_file(rig.folder_ / "tiny.gguf", 4096);
+  CHECK(error_of(rig.ask(2, {1, 5}, 5)) == ErrorCode::kFile);
+  CHECK(error_of(rig.ask(3, {1, 5}, 5)) == ErrorCode::kFile);
+}
+
+TEST(engine_reports_logits_that_are_no_numbers) {
+  // A norm weight of NaN makes every logit NaN.
+  const TinyLlama tiny({});
+  GgufBuilder file = tiny.file();
+  Bytes bytes = file.bytes();
+  const gguf::File parsed = gguf::File::parse(bytes);
+  const auto at = static_cast<size_t>(parsed.find_tensor("output_norm.weight")->offset);
+  const float nan = std::nanf("");
+  std::memcpy(bytes.data() + at, &nan, sizeof nan);
+  TempFolder folder;
+  Collector sink;
+  Engine engine(
+      LoadedModel::load(
+          folder.write("nan.gguf", bytes), {}, [](uint64_t, uint64_t) { return true; }, kPlenty),
+      sink);
+  auto request = std::make_shared<Request>();
+  request->id = 1;
+  request->tokens = {1, 2};
+  engine.post(request);
+  CHECK(error_of(sink.wait_for_end(1)) == ErrorCode::kBackend);
+}
+
+TEST(engine_posts_from_many_threads) {
+  Rig rig;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&rig, t] {
+      for (int i = 0; i < 10; ++i) {
+        const auto request = rig.post(1000 + t * 10 + i, prompt_of(t, 1 + i), 4);
+        if (i % 3 == 0) rig.engine->cancel(*request);
+        if (i % 4 == 0) rig.engine->release_sequence(static_cast<uint32_t>(i + 1));
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (int id = 1000; id < 1040; ++id) rig.sink.wait_for_end(id);
+}
+
+}  // namespace cria::test
