@@ -137,6 +137,7 @@ TEST(tensor_names_and_types) {
 
 TEST(tensor_places) {
   refused(with_tensor().tensor_at("t", kF32, {1}, 33), "multiple of the alignment 32");
+  refused(with_tensor().tensor_at("t", kF32, {1}, 40), "multiple of the alignment 32");
   refused(with_tensor().tensor_at("t", kF32, {1}, 32), "reaches past the end of the file");
   refused(with_tensor().tensor_at("t", kF32, {1}, uint64_t{1} << 63), "past the end");
   refused(with_tensor().tensor_at("t", kF32, {1}, ~uint64_t{31}), "past the end");

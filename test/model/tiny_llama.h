@@ -20,7 +20,7 @@ struct TinyShape {
   bool tied = false;
   bool biases = false;
   bool rope_factors = false;
-  std::map<std::string, float> floats;  // further llama.* keys
+  std::map<std::string, float> floats = {};  // further llama.* keys
   std::map<std::string, std::string> texts = {};
   uint32_t seed = 1;
 

@@ -1,0 +1,98 @@
+/** Worker threads, and processes that end while a model works. */
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { promisify } from 'node:util'
+import { Worker } from 'node:worker_threads'
+import { expect, test } from 'vitest'
+import { cria, root } from './support/built.js'
+
+const run = promisify(execFile)
+const importCria = `import { Model } from ${JSON.stringify(new URL('dist/index.js', root).href)}\n`
+
+function worker(code: string): Worker {
+  const source = encodeURIComponent(importCria + code)
+  return new Worker(new URL(`data:text/javascript,${source}`))
+}
+
+/** Runs a script in a process of its own; rejects where it fails or crashes. */
+async function script(code: string): Promise<string> {
+  const args = ['--input-type=module', '-e', importCria + code]
+  return (await run(process.execPath, args, { timeout: 60_000 })).stdout
+}
+
+test('a worker that is terminated while it streams leaves the process alive', async () => {
+  for (let i = 0; i < 8; i++) {
+    const thread = worker(`
+      import { parentPort } from 'node:worker_threads'
+      const model = await Model.load()
+      for (;;) for await (const { text } of model.generate('Once')) parentPort.postMessage(text)
+    `)
+    for (let seen = 0; seen < i; seen++) await once(thread, 'message')
+    await thread.terminate()
+  }
+  await using model = await cria.Model.load()
+  expect((await model.generate('Once', { maxTokens: 3 })).tokens).toHaveLength(3)
+})
+
+test('a worker terminated while it loads', async () => {
+  for (const wait of [0, 5, 20]) {
+    const thread = worker(`
+      for (;;) { const model = await Model.load(); await model.dispose() }
+    `)
+    await once(thread, 'online')
+    await new Promise((resolve) => setTimeout(resolve, wait * 10))
+    await thread.terminate()
+  }
+})
+
+test('workers and the main thread generate side by side', async () => {
+  const code = `
+    import { parentPort } from 'node:worker_threads'
+    await using model = await Model.load()
+    const { text } = await model.generate('Once upon a time', { temperature: 0, maxTokens: 20 })
+    parentPort.postMessage(text)
+  `
+  const threads = [worker(code), worker(code)]
+  const texts = threads.map(async (thread) => {
+    const [[text]] = await Promise.all([once(thread, 'message'), once(thread, 'exit')])
+    return text as string
+  })
+  await using model = await cria.Model.load()
+  const mine = await model.generate('Once upon a time', { temperature: 0, maxTokens: 20 })
+  expect(await Promise.all(texts)).toEqual([mine.text, mine.text])
+})
+
+test('a generation keeps the process alive until it ends; an idle model does not', async () => {
+  const out = await script(`
+    const model = await Model.load()
+    model.generate('Once', { maxTokens: 5, logitBias: { 2: -Infinity } })
+      .then(({ tokens }) => console.log(tokens.length))
+  `)
+  expect(out).toBe('5\n')
+})
+
+test('process.exit in the middle of a generation is a clean end', async () => {
+  const out = await script(`
+    const model = await Model.load()
+    let count = 0
+    for await (const _ of model.generate('Once')) if (++count === 5) { console.log('bye'); process.exit(0) }
+  `)
+  expect(out).toBe('bye\n')
+})
+
+test('a model that nobody holds is collected with its memory', async () => {
+  const out = await script(`
+    import { setFlagsFromString } from 'node:v8'
+    import { runInNewContext } from 'node:vm'
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc')
+    const turn = () => new Promise((resolve) => setTimeout(resolve, 20))
+    const round = async () => { await (await Model.load()).generate('Once', { maxTokens: 1 }) }
+    for (let i = 0; i < 5; i++) await round()
+    gc(); await turn(); gc(); await turn()
+    const before = process.memoryUsage().rss
+    for (let i = 0; i < 30; i++) { await round(); gc(); await turn() }
+    console.log(process.memoryUsage().rss - before < 60e6 ? 'flat' : 'grows')
+  `)
+  expect(out).toBe('flat\n')
+})
