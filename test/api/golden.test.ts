@@ -36,10 +36,10 @@ describe.skipIf(stories.missing)('stories260K, greedy (skipped where ../shared i
   test('the same by token ids, and with a longer prompt', async () => {
     await using model = await cria.Model.load(stories.path)
     const expected = readFileSync(golden.path, 'utf8').replace(/\n$/, '')
-    const half = expected.slice(0, 200)
+    const half = expected.slice(0, expected.indexOf(' ', 180)) // a whole word
     const ids = await model.tokenizer.encode(half, { bos: true })
     const { text } = await model.generate(ids, { temperature: 0, maxTokens: 40 })
     expect(text.length).toBeGreaterThan(40)
-    expect(expected.slice(200).startsWith(text) || text.startsWith(expected.slice(200))).toBe(true)
+    expect(expected.slice(half.length, half.length + text.length)).toBe(text)
   })
 })

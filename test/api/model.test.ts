@@ -193,7 +193,7 @@ describe('what does not fit', () => {
     [[Number.NaN], 'token 0'],
     [['x'], 'message 0']
   ])('the prompt %j is refused', async (input, message) => {
-    const generation = model.generate(input as string)
+    const generation = model.generate(input as unknown as string)
     await expect(generation).rejects.toMatchObject({ code: 'ERR_CRIA_BAD_ARGUMENT' })
     await expect(generation).rejects.toThrow(message)
   })

@@ -48,9 +48,10 @@ test('a worker terminated while it loads', async () => {
 test('workers and the main thread generate side by side', async () => {
   const code = `
     import { parentPort } from 'node:worker_threads'
-    await using model = await Model.load()
+    const model = await Model.load()
     const { text } = await model.generate('Once upon a time', { temperature: 0, maxTokens: 20 })
     parentPort.postMessage(text)
+    await model.dispose()
   `
   const threads = [worker(code), worker(code)]
   const texts = threads.map(async (thread) => {

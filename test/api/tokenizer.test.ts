@@ -36,7 +36,7 @@ test('any text comes back, whole and in pieces', async () => {
       const decoder = tokenizer.decoder()
       const parts = ids.map((id) => decoder.push(id))
       expect(parts.join('') + decoder.flush()).toBe(text)
-      for (const part of parts) expect(part.isWellFormed?.() ?? true).toBe(true)
+      for (const part of parts) expect(Buffer.from(part).toString()).toBe(part) // whole code points
     }),
     { seed: 1, numRuns: 200 }
   )
@@ -98,7 +98,7 @@ describe.skipIf(vectors.missing)(
   () => {
     test('gives the published ids for all 46 texts', async () => {
       const llama2 = await cria.Tokenizer.load(llama2Vocab.path)
-      const texts = readFileSync(vectors.path, 'utf8').split('\n__ggml_vocab_test__\n')
+      const texts = readFileSync(vectors.path, 'utf8').split('\n__ggml_vocab_test__\n').slice(0, 46)
       const lines = readFileSync(vectors.path.replace(/inp$/, 'out'), 'utf8').split('\n')
       const expected = lines
         .slice(0, texts.length)

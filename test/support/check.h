@@ -94,12 +94,13 @@ inline int run_all(int argc, char** argv) {
 
 }  // namespace cria::test
 
-#define TEST(name)                                                  \
-  static void test_##name();                                        \
+#define TEST(name)                                                       \
+  static void test_##name();                                             \
   static const cria::test::Register register_##name(#name, test_##name); \
   static void test_##name()
 #define CHECK(condition) \
   ((condition) ? (void)0 : cria::test::report(__FILE__, __LINE__, "CHECK(" #condition ")"))
 #define CHECK_EQ(a, b) cria::test::check_eq((a), (b), #a " == " #b, __FILE__, __LINE__)
 #define CHECK_THROWS(code, expression, part) \
-  cria::test::check_throws(code, [&] { (void)(expression); }, part, __FILE__, __LINE__)
+  cria::test::check_throws(                  \
+      code, [&] { (void)(expression); }, part, __FILE__, __LINE__)
