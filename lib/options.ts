@@ -210,8 +210,10 @@ const sessionTable: OptionTable<{ system: string | undefined; messages: readonly
   }
 }
 
+/** @internal Also for the command line, which names a wrong flag before a model is loaded. */
 export const checkLoad = (given: unknown) => checkOptions(loadTable, given)
 export const checkEstimate = (given: unknown) => checkOptions(estimateTable, given)
+/** @internal As `checkLoad`. */
 export const checkGenerate = (given: unknown) => checkOptions(generateTable, given)
 export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)
 export const checkDecode = (given: unknown) => checkOptions(decodeTable, given)

@@ -31,7 +31,7 @@ export function editDistance(a: string, b: string): number {
   return above[b.length] as number
 }
 
-/** The name nearest to `name`, or undefined where none is near enough to be what was meant. */
+/** @internal The name nearest to `name`, or undefined where none is near enough to be what was meant. */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   const wanted = plain(name).slice(0, 64) // a name of a megabyte is no misspelling
   let nearest: string | undefined

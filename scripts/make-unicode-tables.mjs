@@ -31,7 +31,8 @@ function table([name, title, pattern]) {
   for (const [first, last] of ranges) {
     const cell = `{${hex(first)}, ${hex(last)}},`
     const row = rows.at(-1)
-    if (row !== undefined && row.length + cell.length + 1 <= 98) rows[rows.length - 1] = `${row} ${cell}`
+    if (row !== undefined && row.length + cell.length + 1 <= 98)
+      rows[rows.length - 1] = `${row} ${cell}`
     else rows.push(cell)
   }
   return `// ${title}: ${ranges.length} ranges.

@@ -41,7 +41,7 @@ class Merger {
   void merge(const Join& join) {
     for (uint32_t i = 0; i + 1 < symbols_.size(); ++i) queue_pair(i, join);
     while (!heap_.empty()) {
-      std::pop_heap(heap_.begin(), heap_.end(), is_worse);
+      std::pop_heap(heap_.begin(), heap_.end(), IsWorse());
       const Candidate best = heap_.back();
       heap_.pop_back();
       // Symbols only ever grow, or vanish into their left neighbour. So if the pair's length is
@@ -80,9 +80,12 @@ class Merger {
     int32_t id;      // of the piece they would be
   };
 
-  static bool is_worse(const Candidate& a, const Candidate& b) {
-    return a.score != b.score ? a.score < b.score : a.left > b.left;
-  }
+  // An object, not a function: the heap's loops then hold its body instead of a call.
+  struct IsWorse {
+    bool operator()(const Candidate& a, const Candidate& b) const {
+      return a.score != b.score ? a.score < b.score : a.left > b.left;
+    }
+  };
 
   template <class Join>
   void queue_pair(uint32_t left, const Join& join) {
@@ -92,7 +95,7 @@ class Merger {
     const Joined joined = join(first, second);
     if (joined.id < 0) return;
     heap_.push_back({joined.score, left, first.bytes + second.bytes, joined.id});
-    std::push_heap(heap_.begin(), heap_.end(), is_worse);
+    std::push_heap(heap_.begin(), heap_.end(), IsWorse());
     ++queued_;
   }
 

@@ -1,6 +1,7 @@
 /** Worker threads, and processes that end while a model works. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
@@ -20,29 +21,29 @@ async function script(code: string): Promise<string> {
   return (await run(process.execPath, args, { timeout: 60_000 })).stdout
 }
 
-test('a worker that is terminated while it streams leaves the process alive', async () => {
-  for (let i = 0; i < 8; i++) {
-    const thread = worker(`
-      import { parentPort } from 'node:worker_threads'
-      const model = await Model.load()
-      for (;;) for await (const { text } of model.generate('Once')) parentPort.postMessage(text)
-    `)
-    for (let seen = 0; seen < i; seen++) await once(thread, 'message')
+test.each([
+  [
+    'streams',
+    `const model = await Model.load()
+    for (;;) for await (const { text } of model.generate('Once')) parentPort.postMessage(text)`
+  ],
+  ['loads', 'for (;;) { const model = await Model.load(); await model.dispose() }'],
+  [
+    'encodes',
+    `const model = await Model.load()
+    for (;;) await model.tokenizer.encode('hello world '.repeat(5000))`
+  ],
+  ['inspects', 'for (;;) await Model.inspect()'],
+  ['estimates', 'for (;;) await Model.estimate()']
+])('workers terminated while one %s leave the process alive', async (_, code) => {
+  for (let i = 0; i < 6; i++) {
+    const thread = worker(`import { parentPort } from 'node:worker_threads'\n${code}`)
+    await once(thread, 'online')
+    await sleep(40 + i * 20)
     await thread.terminate()
   }
   await using model = await cria.Model.load()
   expect((await model.generate('Once', { maxTokens: 3 })).tokens).toHaveLength(3)
-})
-
-test('a worker terminated while it loads', async () => {
-  for (const wait of [0, 5, 20]) {
-    const thread = worker(`
-      for (;;) { const model = await Model.load(); await model.dispose() }
-    `)
-    await once(thread, 'online')
-    await new Promise((resolve) => setTimeout(resolve, wait * 10))
-    await thread.terminate()
-  }
 })
 
 test('workers and the main thread generate side by side', async () => {

@@ -122,8 +122,8 @@ describe('run', () => {
   test('a reader that leaves ends it quietly', async () => {
     const { child, ended } = start(['run', '-q', 'Once upon a time'])
     child.stdout?.once('data', () => child.stdout?.destroy())
-    const { code, stderr } = await ended.catch((error: Error) => Promise.reject(error))
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const { code, signal, stderr } = await ended
+    expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' })
   })
 
   test('Ctrl-C ends it cleanly: what came stays, exit code 130', async () => {

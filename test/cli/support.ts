@@ -25,7 +25,10 @@ export function start(
   const child = spawn(process.execPath, [program, ...args], { env: { ...env, ...options.env } })
   child.stdin.on('error', () => {}) // it need not read what it is given
   child.stdin.end(options.input ?? '')
-  const output = Promise.all([text(child.stdout), text(child.stderr)])
+  const output = Promise.all([
+    text(child.stdout).catch(() => ''), // a test may close it
+    text(child.stderr)
+  ])
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', async (code, signal) => {
