@@ -24,8 +24,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
-  writeFileSync
+  statSync
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
@@ -152,28 +151,19 @@ if (values.sanitize && !values.tree) fail('--sanitize needs a --tree of its own.
 const tree = resolve(root, values.tree ?? 'build-native')
 const { compiler, generator } = findTools()
 let cache = readCache(tree)
-const stale =
-  cache &&
-  (resolve(cache.CMAKE_HOME_DIRECTORY ?? '') !== resolve(root) ||
-    cache.CMAKE_GENERATOR !== generator ||
-    cache.CMAKE_CXX_COMPILER !== compiler ||
-    cache.CRIA_SANITIZE !== values.sanitize)
-if (stale) {
-  rmSync(tree, { recursive: true })
+const fits =
+  existsSync(join(tree, generator === 'Ninja' ? 'build.ninja' : 'Makefile')) &&
+  resolve(cache?.CMAKE_HOME_DIRECTORY ?? '') === resolve(root) &&
+  cache?.CMAKE_CXX_COMPILER === compiler &&
+  cache?.CRIA_SANITIZE === values.sanitize
+if (!fits) {
+  rmSync(tree, { recursive: true, force: true })
   cache = undefined
 }
-// Node of another version or another place may come with other headers: configure again for it.
-const stamp = join(tree, 'cria-configured.json')
-const wanted = JSON.stringify({
-  node: process.version,
-  tests: values.tests || cache?.CRIA_TESTS === 'ON'
-})
 const common = ['--out', tree, '--generator', generator, '--cc', 'cc', '--cxx', compiler]
-if (!cache || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
-  const tests = JSON.parse(wanted).tests ? 'ON' : 'OFF'
+if (!cache || (values.tests && cache.CRIA_TESTS !== 'ON')) {
   const sanitize = values.sanitize ? [`--CDCRIA_SANITIZE=${values.sanitize}`] : []
-  cmakeJs(['configure', ...common, `--CDCRIA_TESTS=${tests}`, ...sanitize])
-  writeFileSync(stamp, wanted)
+  cmakeJs(['configure', ...common, `--CDCRIA_TESTS=${values.tests ? 'ON' : 'OFF'}`, ...sanitize])
 }
 const target = values.tests ? [] : ['--target', 'cria']
 cmakeJs(['build', ...common, ...target, '--parallel', String(availableParallelism())])

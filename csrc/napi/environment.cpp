@@ -43,6 +43,11 @@ void Environment::deliver(napi_env env, napi_value, void* context, void*) {
   }
   for (const auto& task : tasks) {
     const Napi::HandleScope scope(env);
+    // A worker that is being terminated still runs this callback while its handles are closed, but
+    // every call that would reach JavaScript fails: what came is dropped with its references.
+    napi_value undefined = nullptr, text = nullptr;
+    napi_get_undefined(env, &undefined);
+    if (napi_coerce_to_string(env, undefined, &text) != napi_ok) return;
     task(env);
   }
 }

@@ -120,7 +120,9 @@ Napi::Value from_text(Napi::Env env, std::string_view text) {
 
 Napi::Value from_ids(Napi::Env env, std::span<const int32_t> ids) {
   auto array = Napi::Int32Array::New(env, ids.size());
-  if (!ids.empty()) std::memcpy(array.Data(), ids.data(), ids.size_bytes());
+  // Null where the environment is being torn down.
+  if (!ids.empty() && !array.IsEmpty() && array.Data())
+    std::memcpy(array.Data(), ids.data(), ids.size_bytes());
   return array;
 }
 

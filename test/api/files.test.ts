@@ -44,7 +44,7 @@ describe.each(calls)('%s', (_, call) => {
     const error = await call(tempFile('bad.gguf', content)).catch((reason: unknown) => reason)
     expect(error).toMatchObject({
       name: 'CriaError',
-      code: expect.stringMatching(/^ERR_CRIA_(BAD_GGUF|UNSUPPORTED)$/)
+      code: expect.stringMatching(/^ERR_CRIA_(FILE|BAD_GGUF|UNSUPPORTED)$/)
     })
   })
 
