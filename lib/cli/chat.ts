@@ -1,7 +1,8 @@
 /** `cria chat`: a conversation, on a terminal or line by line. */
 import { createInterface, type Interface } from 'node:readline'
 import { CriaError, type GenerateOptions, type Generation, type Session } from '../index.js'
-import { type Command, exitCodes } from './command.js'
+import type { Command } from './command.js'
+import { exitCodes } from './exit.js'
 import type { Arguments } from './flags.js'
 import { generateFlags, loadFlags, quietFlag, toGenerateOptions, toLoadOptions } from './groups.js'
 import { loadModel } from './load.js'

@@ -1,4 +1,4 @@
-/** What a command is, and what ends one. */
+/** What a command is. */
 import type { Arguments, Flag } from './flags.js'
 
 export interface Command {
@@ -14,9 +14,3 @@ export interface Command {
   /** Gives the exit code. */
   run(args: Arguments): Promise<number>
 }
-
-/** Exit codes: also in the help. */
-export const exitCodes = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const
-
-/** A command line that makes no sense: exit code 2. */
-export class UsageError extends Error {}

@@ -1,7 +1,8 @@
 /** `cria doctor`: what Cria finds on this machine, and whether it works. */
 import { arch, platform, release, totalmem } from 'node:os'
 import { type Diagnosis, diagnose, Model } from '../index.js'
-import { type Command, exitCodes } from './command.js'
+import type { Command } from './command.js'
+import { exitCodes } from './exit.js'
 import type { Arguments } from './flags.js'
 import { bytes, print, printJson } from './output.js'
 

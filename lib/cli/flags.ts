@@ -1,7 +1,7 @@
 /** Flags of a command: how they are declared, parsed and read. */
 import { parseArgs } from 'node:util'
 import { nearestName } from '../index.js'
-import { UsageError } from './command.js'
+import { UsageError } from './exit.js'
 
 export interface Flag {
   /** Long name, without dashes. */

@@ -6,7 +6,7 @@ import {
   type GenerateOptions,
   type LoadOptions
 } from '../index.js'
-import { UsageError } from './command.js'
+import { UsageError } from './exit.js'
 import type { Arguments, Flag } from './flags.js'
 
 /** A flag that sets one numeric option. */

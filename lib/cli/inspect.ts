@@ -1,6 +1,7 @@
 /** `cria inspect`: the header of a model file. */
 import { type Inspection, type MetadataValue, Model } from '../index.js'
-import { type Command, exitCodes, UsageError } from './command.js'
+import type { Command } from './command.js'
+import { exitCodes, UsageError } from './exit.js'
 import type { Arguments } from './flags.js'
 import { modelFlag } from './groups.js'
 import { bytes, print, printJson, visible } from './output.js'

@@ -1,8 +1,9 @@
 /** From a command line to an exit code: finds the command, runs it, and tells what went wrong. */
 import { CriaError, nearestName, version } from '../index.js'
 import { chatCommand } from './chat.js'
-import { type Command, exitCodes, UsageError } from './command.js'
+import type { Command } from './command.js'
 import { doctorCommand } from './doctor.js'
+import { exitCodes, UsageError } from './exit.js'
 import { parseFlags } from './flags.js'
 import { commandHelp, helpFlag, programHelp } from './help.js'
 import { inspectCommand } from './inspect.js'

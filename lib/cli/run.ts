@@ -1,6 +1,7 @@
 /** `cria run`: continues a text. */
 import type { GenerateInput, Generation, Model, Result } from '../index.js'
-import { type Command, exitCodes, UsageError } from './command.js'
+import type { Command } from './command.js'
+import { exitCodes, UsageError } from './exit.js'
 import type { Arguments } from './flags.js'
 import { generateFlags, loadFlags, quietFlag, toGenerateOptions, toLoadOptions } from './groups.js'
 import { readInput } from './input.js'

@@ -1,6 +1,7 @@
 /** `cria tokenize`: the tokens of a text. */
 import { Tokenizer } from '../index.js'
-import { type Command, exitCodes, UsageError } from './command.js'
+import type { Command } from './command.js'
+import { exitCodes, UsageError } from './exit.js'
 import type { Arguments } from './flags.js'
 import { modelFlag } from './groups.js'
 import { readInput } from './input.js'

@@ -1,6 +1,6 @@
 /** Command lines as pure functions: flags to options, and what is wrong with them. */
 import { describe, expect, test } from 'vitest'
-import { UsageError } from '../../lib/cli/command.js'
+import { UsageError } from '../../lib/cli/exit.js'
 import { type Flag, parseFlags } from '../../lib/cli/flags.js'
 import { generateFlags, loadFlags, toGenerateOptions, toLoadOptions } from '../../lib/cli/groups.js'
 import { commandHelp, programHelp } from '../../lib/cli/help.js'
