@@ -163,7 +163,13 @@ try {
   }
   if (values.json) {
     const cpu = cpus()[0]?.model ?? 'unknown'
-    const result = { model: 'cria-demo-f16', positions, cpu, kernels: values.kernels || 'best', rows }
+    const result = {
+      model: 'cria-demo-f16',
+      positions,
+      cpu,
+      kernels: values.kernels || 'best',
+      rows
+    }
     writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`)
   }
 } finally {

@@ -5,15 +5,19 @@
  * or iterated; {@link Session} is a conversation; {@link Tokenizer} is a vocabulary alone. Every
  * failure is a {@link CriaError}, or the reason of the caller's own abort signal.
  */
+export { benchmark } from './benchmark.js'
 export { type Diagnosis, diagnose, type KernelTable } from './diagnose.js'
 export { CriaError, type CriaErrorCode } from './errors.js'
 export type { Generation } from './generation.js'
 export { Model } from './model.js'
-export { checkGenerate, checkLoad } from './options.js'
+export { checkBenchmark, checkGenerate, checkLoad } from './options.js'
 export type { Session } from './session.js'
 export { nearestName } from './suggest.js'
 export { type StreamDecoder, Tokenizer } from './tokenizer.js'
 export type {
+  BenchmarkOptions,
+  BenchmarkReport,
+  BenchmarkRow,
   Chunk,
   DecodeOptions,
   EncodeOptions,

@@ -1,13 +1,14 @@
 /** The model: loading, generating, conversations. */
-import { badArgument, toCriaError } from './errors.js'
+import { cancellable } from './cancellable.js'
+import { toCriaError } from './errors.js'
 import type { Generation } from './generation.js'
 import { LoadedModel } from './loaded.js'
-import { type NativeLoadOptions, native } from './native.js'
+import { native } from './native.js'
 import { checkEstimate, checkLoad, type LoadSettings } from './options.js'
 import { toPrompt } from './prompt.js'
 import { Router } from './router.js'
 import { Session } from './session.js'
-import { resolveSource } from './source.js'
+import { resolveSource, toNative } from './source.js'
 import type { Tokenizer } from './tokenizer.js'
 import type {
   Estimate,
@@ -19,8 +20,6 @@ import type {
   ModelInfo,
   SessionOptions
 } from './types.js'
-
-let lastLoad = 0 // tells the loads of this thread apart, for cancelling
 
 /**
  * A loaded language model.
@@ -46,7 +45,6 @@ export class Model {
   static async load(source?: string | URL, options?: LoadOptions): Promise<Model> {
     const settings = checkLoad(options)
     const path = resolveSource(source)
-    settings.signal?.throwIfAborted()
     return new Model(await loadNative(path, settings))
   }
 
@@ -105,42 +103,20 @@ export class Model {
   }
 }
 
-/** The environment chooses the kernel table (`CRIA_CPU=scalar`, `avx2`, …), for tests and doubts. */
-function toNative(sizes: Omit<LoadSettings, 'onProgress' | 'signal'>): NativeLoadOptions {
-  const { threads, contextSize, batchSize, sequences } = sizes
-  return { threads, contextSize, batchSize, sequences, kernels: process.env.CRIA_CPU ?? '' }
-}
-
 async function loadNative(path: string, settings: LoadSettings): Promise<LoadedModel> {
   const { signal, onProgress } = settings
-  const token = ++lastLoad
-  // Set when the load is to end: by the signal, or by what onProgress threw.
-  let ended: { readonly reason: unknown } | undefined
-  const end = (reason: unknown) => {
-    ended ??= { reason }
-    native.cancelLoad(token)
-  }
-  const abort = () => end(signal?.reason)
-  const report = (stage: string, loaded: number, total: number) => {
-    if (ended) return
-    try {
-      onProgress?.({ stage, loaded, total })
-    } catch (error) {
-      end(error)
-    }
-  }
-  signal?.addEventListener('abort', abort, { once: true })
   const router = new Router()
-  try {
-    const model = await native.loadModel(path, toNative(settings), token, router.deliver, report)
-    if (!ended) return new LoadedModel(model, router)
-    await model.dispose()
-  } catch (error) {
-    if (!ended) throw toCriaError(error)
-  } finally {
-    signal?.removeEventListener('abort', abort)
-  }
-  throw ended?.reason ?? badArgument('the load was ended')
+  const model = await cancellable(
+    signal,
+    (token, guard) => {
+      const report = guard((stage: string, loaded: number, total: number) =>
+        onProgress?.({ stage, loaded, total })
+      )
+      return native.loadModel(path, toNative(settings), token, router.deliver, report)
+    },
+    (late) => late.dispose()
+  )
+  return new LoadedModel(model, router)
 }
 
 async function calling<T>(call: () => Promise<T>): Promise<T> {

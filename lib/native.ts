@@ -189,6 +189,13 @@ export interface NativeCpu {
   readonly availableBytes: number
 }
 
+/** Exactly one of `prompt` and `generate` is above 0. */
+export interface NativeBenchmarkCase {
+  readonly prompt: number // tokens computed in steps of the batch size
+  readonly generate: number // tokens computed one after the other
+  readonly depth: number // tokens in the cache before the clock starts
+}
+
 export interface NativeAddon {
   readonly version: string
   cpu(): NativeCpu
@@ -208,6 +215,18 @@ export interface NativeAddon {
     onUpdates: (updates: NativeUpdate[]) => void,
     onProgress: (stage: string, loaded: number, total: number) => void
   ): Promise<NativeModel>
+  /**
+   * Loads the model, times each case, and gives what was loaded. `onSeconds` gets each repetition's
+   * seconds and the index of its case. `cancelLoad(token)` stops it.
+   */
+  benchmark(
+    path: string,
+    options: NativeLoadOptions,
+    cases: readonly NativeBenchmarkCase[],
+    repetitions: number,
+    token: number,
+    onSeconds: (index: number, seconds: number) => void
+  ): Promise<NativeModelInfo>
   /** Cancels the load that was started with this token: it rejects with ERR_CRIA_ABORTED. */
   cancelLoad(token: number): void
 }

@@ -11,16 +11,20 @@ import {
   signalRule
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
-import type { Progress } from './types.js'
+import type { BenchmarkRow, Progress } from './types.js'
 
-/** Load options, checked; 0 leaves the choice to the native side. */
-export interface LoadSettings {
+/** What decides how much memory a load takes, checked; 0 leaves the choice to the native side. */
+export interface Sizes {
   devices: 'cpu'
   threads: number
   contextSize: number
   batchSize: number
   sequences: number
   kvType: 'f16'
+}
+
+/** Load options, checked. */
+export interface LoadSettings extends Sizes {
   onProgress: ((progress: Progress) => void) | undefined
   signal: AbortSignal | undefined
 }
@@ -103,9 +107,48 @@ const loadTable: OptionTable<LoadSettings> = {
   }
 }
 
-const estimateTable: OptionTable<Omit<LoadSettings, 'onProgress' | 'signal'>> = {
+const estimateTable: OptionTable<Sizes> = {
   what: 'estimate options',
   rules: sizes
+}
+
+/** Benchmark options, checked. */
+export interface BenchmarkSettings extends Sizes {
+  prompt: readonly number[]
+  generate: readonly number[]
+  depths: readonly number[]
+  repetitions: number
+  onRow: ((row: BenchmarkRow) => void) | undefined
+  signal: AbortSignal | undefined
+}
+
+/** Up to 100 token counts, none twice. */
+function counts(min: number, fallback: readonly number[]): Rule<readonly number[]> {
+  const fits = (count: unknown) => Number.isInteger(count) && Number(count) >= min
+  return {
+    expected: `up to 100 integers from ${min} on`,
+    fallback,
+    accept: (value) =>
+      Array.isArray(value) && value.length <= 100 && value.every(fits)
+        ? [...new Set<number>(value)]
+        : undefined
+  }
+}
+
+const benchmarkTable: OptionTable<BenchmarkSettings> = {
+  what: 'benchmark options',
+  rules: {
+    ...sizes,
+    prompt: counts(1, [512]),
+    generate: counts(1, [128]),
+    depths: counts(0, [0]),
+    repetitions: integer(1, 10_000, 5),
+    onRow: optional(
+      'a function',
+      (value): value is (row: BenchmarkRow) => void => typeof value === 'function'
+    ),
+    signal: signalRule
+  }
 }
 
 const seed: Rule<bigint | undefined> = {
@@ -213,6 +256,8 @@ const sessionTable: OptionTable<{ system: string | undefined; messages: readonly
 /** @internal Also for the command line, which names a wrong flag before a model is loaded. */
 export const checkLoad = (given: unknown) => checkOptions(loadTable, given)
 export const checkEstimate = (given: unknown) => checkOptions(estimateTable, given)
+/** @internal As `checkLoad`. */
+export const checkBenchmark = (given: unknown) => checkOptions(benchmarkTable, given)
 /** @internal As `checkLoad`. */
 export const checkGenerate = (given: unknown) => checkOptions(generateTable, given)
 export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)

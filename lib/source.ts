@@ -1,7 +1,9 @@
-/** Which file a caller means. */
+/** Which file a caller means, and with which sizes. */
 import { fileURLToPath } from 'node:url'
 import { describe } from './check.js'
 import { badArgument } from './errors.js'
+import type { NativeLoadOptions } from './native.js'
+import type { Sizes } from './options.js'
 
 /** The model in the package, loaded where no other is named: a few megabytes, tells small stories. */
 export const demoModel = fileURLToPath(new URL('../models/cria-demo-q8_0.gguf', import.meta.url))
@@ -28,4 +30,9 @@ export function resolveSource(source: unknown): string {
     throw badArgument(`Cria reads local files and does not download; got a ${scheme}: URL`)
   }
   return source
+}
+
+/** The environment chooses the kernel table (`CRIA_CPU=scalar`, `avx2`, …), for tests and doubts. */
+export function toNative({ threads, contextSize, batchSize, sequences }: Sizes): NativeLoadOptions {
+  return { threads, contextSize, batchSize, sequences, kernels: process.env.CRIA_CPU ?? '' }
 }

@@ -189,6 +189,42 @@ export interface Estimate {
   readonly availableBytes: number
 }
 
+/** What is timed, and with which sizes. */
+export interface BenchmarkOptions extends EstimateOptions {
+  /** Prompt sizes in tokens. Default `[512]`; `[]`: none. */
+  prompt?: readonly number[] | undefined
+  /** Numbers of tokens to generate. Default `[128]`; `[]`: none. */
+  generate?: readonly number[] | undefined
+  /** Tokens in the cache before the clock starts; all is timed at each. Default `[0]`. */
+  depths?: readonly number[] | undefined
+  /** Timed runs of each, after one untimed, 1 to 10000. Default 5. */
+  repetitions?: number | undefined
+  /** Called with each row as it is measured. An error it throws ends the benchmark with it. */
+  onRow?: ((row: BenchmarkRow) => void) | undefined
+  /** Ends the benchmark: it rejects with the signal's reason. */
+  signal?: AbortSignal | undefined
+}
+
+/** One thing that was timed. */
+export interface BenchmarkRow {
+  /** As llama-bench names it: `pp512`, `tg128`, `tg128 @ d4096`. */
+  readonly name: string
+  readonly prompt: number
+  readonly generate: number
+  readonly depth: number
+  /** Of each repetition. */
+  readonly seconds: readonly number[]
+  /** Mean over the repetitions. */
+  readonly tokensPerSecond: number
+  /** Standard deviation of the tokens per second (sample, n − 1). */
+  readonly deviation: number
+}
+
+export interface BenchmarkReport {
+  readonly model: ModelInfo
+  readonly rows: readonly BenchmarkRow[]
+}
+
 /** A metadata value; an array of more than 64 elements comes as its type, length and beginning. */
 export type MetadataValue =
   | string

@@ -26,35 +26,60 @@ export const TYPE_IDS = {
   BF16: 30
 }
 
-/** `{ entries, metadata, tensors }`: the metadata section's bytes as they are, and the tensors. */
+/** A position in a file's bytes. */
+class Cursor {
+  constructor(bytes, at) {
+    this.bytes = bytes
+    this.at = at
+  }
+
+  advance(size) {
+    this.at += size
+    return this.at - size
+  }
+
+  u32() {
+    return this.bytes.readUInt32LE(this.advance(4))
+  }
+
+  u64() {
+    return Number(this.bytes.readBigUInt64LE(this.advance(8)))
+  }
+
+  text() {
+    const size = this.u64()
+    return this.bytes.toString('utf8', this.advance(size), this.at)
+  }
+
+  /** Passes over a metadata value. */
+  skip(type) {
+    if (type === STRING) this.text()
+    else if (type !== ARRAY) this.advance(SCALAR_BYTES[type])
+    else {
+      const [element, count] = [this.u32(), this.u64()]
+      for (let i = 0; i < count; i++) this.skip(element)
+    }
+  }
+}
+
+/** `{ entries, metadata, tensors, data }`: the metadata's bytes as they are, and the tensors. */
 export function readGguf(path) {
   const file = readFileSync(path)
-  let at = 8
-  const u32 = () => file.readUInt32LE((at += 4) - 4)
-  const u64 = () => Number(file.readBigUInt64LE((at += 8) - 8))
-  const text = () => file.toString('utf8', at + 8, (at += 8 + Number(file.readBigUInt64LE(at))))
-  const skip = (type) => {
-    if (type === STRING) return void text()
-    if (type !== ARRAY) return void (at += SCALAR_BYTES[type])
-    const [element, count] = [u32(), u64()]
-    if (element !== STRING) at += count * SCALAR_BYTES[element]
-    else for (let i = 0; i < count; i++) text()
-  }
-  const [count, entries] = [u64(), u64()]
-  const start = at
+  const cursor = new Cursor(file, 8)
+  const [count, entries] = [cursor.u64(), cursor.u64()]
+  const start = cursor.at
   for (let i = 0; i < entries; i++) {
-    text()
-    skip(u32())
+    cursor.text()
+    cursor.skip(cursor.u32())
   }
-  const metadata = file.subarray(start, at)
-  const tensors = []
-  for (let i = 0; i < count; i++) {
-    const name = text()
-    const shape = Array.from({ length: u32() }, u64)
-    tensors.push({ name, shape, type: u32(), offset: u64() })
-  }
-  const data = file.subarray(align(at))
-  return { entries, metadata, tensors, data }
+  const metadata = file.subarray(start, cursor.at)
+  const tensors = Array.from({ length: count }, () => ({
+    name: cursor.text(),
+    shape: Array.from({ length: cursor.u32() }, () => cursor.u64()),
+    type: cursor.u32(),
+    offset: cursor.u64()
+  }))
+  return { entries, metadata, tensors, data: file.subarray(align(cursor.at)) }
 }
 
 /** Writes `tensors` ({ name, shape, type, bytes }) under the metadata of `source`. */

@@ -66,7 +66,7 @@ void Transformer::attention_block(const LayerWeights& layer, const LayerKv& kv,
                          {layer.value, layer.value_bias, a.v}});
   backend_.rope_store_kv(slices, angles, a.q, a.k, a.v, kv);
   backend_.attention(slices, a.q, kv, scale, a.attended);
-  backend_.project(a.attended, {{layer.attn_output, layer.attn_output_bias, a.h}});
+  backend_.project(a.attended, {{layer.attn_output, bias_once(layer.attn_output_bias), a.h}});
   comm_.all_reduce(a.h);
   backend_.add(a.x, a.h);
 }
@@ -76,7 +76,7 @@ void Transformer::feed_forward_block(const LayerWeights& layer, const Activation
   backend_.rmsnorm(a.x, layer.ffn_norm, config_.rms_epsilon, a.h);
   backend_.project(a.h, {{layer.gate, layer.gate_bias, a.gate}, {layer.up, layer.up_bias, a.up}});
   backend_.silu_mul(a.gate, a.up);
-  backend_.project(a.gate, {{layer.down, layer.down_bias, a.h}});
+  backend_.project(a.gate, {{layer.down, bias_once(layer.down_bias), a.h}});
   comm_.all_reduce(a.h);
   backend_.add(a.x, a.h);
 }

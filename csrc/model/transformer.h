@@ -55,6 +55,8 @@ class Transformer {
   /// Points the matrices into `base` (null: only counts) and returns the floats they take.
   static size_t lay_out(const Config& config, BatchLimits limits, float* base, Activations& out);
 
+  /// The bias of a row-split product, whose results the ranks sum: one rank adds it for all.
+  Vector bias_once(Vector bias) const { return comm_.rank() == 0 ? bias : nullptr; }
   RopeAngles rope_angles(std::span<const Slice> slices);
   void attention_block(const LayerWeights& layer, const LayerKv& kv, std::span<const Slice> slices,
                        RopeAngles angles, const Activations& a);

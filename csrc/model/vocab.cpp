@@ -147,7 +147,6 @@ text::Vocab read_vocab(const gguf::File& file) {
   read_types(file, vocab);
   read_ends(file, vocab);
   vocab.add_bos = file.get_bool("tokenizer.ggml.add_bos_token").value_or(true);
-  vocab.add_eos = file.get_bool("tokenizer.ggml.add_eos_token").value_or(false);
   // Byte-level BPE has no dummy prefix, whatever a file says.
   vocab.add_space_prefix = file.get_bool("tokenizer.ggml.add_space_prefix").value_or(true) && spm;
   return vocab;

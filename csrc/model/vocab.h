@@ -11,7 +11,7 @@ namespace cria {
 /// kUnsupported for another kind of tokenizer, kBadGguf where a key is missing or its value has the
 /// wrong type, count or range; what the pieces hold is checked by `text::Tokenizer`.
 ///
-/// Absent keys: add_bos_token and add_space_prefix true, add_eos_token false; for SentencePiece bos
+/// Absent keys: add_bos_token and add_space_prefix true; for SentencePiece bos
 /// 1, eos 2 and unknown 0 where the vocabulary has such ids, otherwise none; without token_type,
 /// the special ids are control and unknown pieces, SentencePiece's `<0xXX>` byte pieces, all others
 /// normal.

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "cpu/cpu_backend.h"
+#include "engine/benchmark.h"
 #include "model/vocab.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
@@ -93,6 +94,15 @@ struct LoadCallbacks {
   Napi::FunctionReference on_updates, on_progress;
 };
 
+/// The flag that `cancelLoad(token)` sets.
+std::shared_ptr<std::atomic<bool>> cancel_flag(Napi::Env env, const Napi::Value& token) {
+  auto& loads = Environment::of(env).loads;
+  std::erase_if(loads, [](const auto& load) { return load.second.expired(); });
+  auto flag = std::make_shared<std::atomic<bool>>(false);
+  loads[static_cast<uint32_t>(to_whole(token, "token", 0, UINT32_MAX))] = flag;
+  return flag;
+}
+
 /// Tells JavaScript how far a load is; false once it was cancelled.
 LoadProgress progress_teller(std::shared_ptr<Environment> environment,
                              std::shared_ptr<LoadCallbacks> callbacks,
@@ -111,14 +121,11 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto path = to_path(info[0]);
     const LoadOptions options = to_load_options(info[1]);
-    const auto token = static_cast<uint32_t>(to_whole(info[2], "token", 0, UINT32_MAX));
+    const auto cancelled = cancel_flag(info.Env(), info[2]);
     const auto callbacks = std::make_shared<LoadCallbacks>();
     callbacks->on_updates = Napi::Persistent(to_function(info[3], "onUpdates"));
     callbacks->on_progress = Napi::Persistent(to_function(info[4], "onProgress"));
     Environment& environment = Environment::of(info.Env());
-    const auto cancelled = std::make_shared<std::atomic<bool>>(false);
-    std::erase_if(environment.loads, [](const auto& load) { return load.second.expired(); });
-    environment.loads[token] = cancelled;
     return environment.run_async(
         info.Env(),
         [path, options,
@@ -128,6 +135,51 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
         [path, options, callbacks](Napi::Env env, std::unique_ptr<LoadedModel> model) {
           const Napi::Value facts = from_info(env, *model, path.string(), options);
           return ModelObject::wrap(env, std::move(model), facts, callbacks->on_updates.Value());
+        });
+  });
+}
+
+std::vector<BenchmarkCase> to_cases(const Napi::Value& value) {
+  std::vector<BenchmarkCase> cases;
+  const Napi::Object array = to_object(value, "cases");
+  const int64_t count = to_whole(array.Get("length"), "cases", 1, 1000);
+  for (uint32_t i = 0; i < count; ++i) {
+    const Napi::Object from = to_object(array.Get(i), "cases");
+    const auto whole = [&](const char* key) {
+      return static_cast<int>(to_whole(from.Get(key), key, 0, INT32_MAX));
+    };
+    cases.push_back({whole("prompt"), whole("generate"), whole("depth")});
+  }
+  return cases;
+}
+
+/// benchmark(path, options, cases, repetitions, token, onSeconds)
+Napi::Value benchmark(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto path = to_path(info[0]);
+    const LoadOptions options = to_load_options(info[1]);
+    const std::vector<BenchmarkCase> cases = to_cases(info[2]);
+    const auto repetitions = static_cast<int>(to_whole(info[3], "repetitions", 1, 10000));
+    const auto stopped = cancel_flag(info.Env(), info[4]);
+    const auto on_seconds = std::make_shared<Napi::FunctionReference>(
+        Napi::Persistent(to_function(info[5], "onSeconds")));
+    Environment& environment = Environment::of(info.Env());
+    const auto run = [=, owner = environment.shared_from_this()] {
+      const auto go_on = [=] { return !stopped->load() && !owner->closing(); };
+      auto model = LoadedModel::load(
+          path, options, [&](uint64_t, uint64_t) { return go_on(); }, available_memory());
+      for (uint32_t i = 0; i < cases.size(); ++i)
+        run_benchmark(*model, cases[i], repetitions, [&](double seconds) {
+          owner->post([on_seconds, i, seconds](Napi::Env env) {
+            on_seconds->Call({Napi::Number::New(env, i), Napi::Number::New(env, seconds)});
+          });
+          return go_on();
+        });
+      return model;
+    };
+    return environment.run_async(
+        info.Env(), run, [path, options](Napi::Env env, std::unique_ptr<LoadedModel> model) {
+          return from_info(env, *model, path.string(), options);
         });
   });
 }
@@ -155,6 +207,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("estimate", Napi::Function::New<estimate>(env, "estimate"));
   exports.Set("loadTokenizer", Napi::Function::New<load_tokenizer>(env, "loadTokenizer"));
   exports.Set("loadModel", Napi::Function::New<load_model>(env, "loadModel"));
+  exports.Set("benchmark", Napi::Function::New<benchmark>(env, "benchmark"));
   exports.Set("cancelLoad", Napi::Function::New<cancel_load>(env, "cancelLoad"));
   return exports;
 }

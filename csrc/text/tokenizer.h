@@ -31,7 +31,6 @@ struct Vocab {
   int32_t eos = -1;
   int32_t unknown = -1;
   bool add_bos = true;
-  bool add_eos = false;
   bool add_space_prefix = true;            // kSpm: SentencePiece's "dummy prefix"
   std::vector<int32_t> end_of_generation;  // ids that end a text: eos, end of turn, …
 };

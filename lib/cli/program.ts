@@ -1,5 +1,6 @@
 /** From a command line to an exit code: finds the command, runs it, and tells what went wrong. */
 import { CriaError, nearestName, version } from '../index.js'
+import { benchCommand } from './bench.js'
 import { chatCommand } from './chat.js'
 import type { Command } from './command.js'
 import { doctorCommand } from './doctor.js'
@@ -11,7 +12,14 @@ import { hasReader, print, watchOutput } from './output.js'
 import { runCommand } from './run.js'
 import { tokenizeCommand } from './tokenize.js'
 
-const commands = [runCommand, chatCommand, inspectCommand, tokenizeCommand, doctorCommand]
+const commands = [
+  runCommand,
+  chatCommand,
+  inspectCommand,
+  tokenizeCommand,
+  benchCommand,
+  doctorCommand
+]
 
 /** Runs one command line; never throws. */
 export async function run(argv: readonly string[]): Promise<number> {

@@ -20,7 +20,7 @@ describe('help and version', () => {
       cria(['--version'])
     ])
     expect(all).toMatchObject({ code: 0, stderr: '' })
-    for (const name of ['run', 'chat', 'inspect', 'tokenize', 'doctor']) {
+    for (const name of ['run', 'chat', 'inspect', 'tokenize', 'bench', 'doctor']) {
       expect(all.stdout).toContain(`  ${name}`)
     }
     expect(topic).toEqual(command)
@@ -40,6 +40,10 @@ describe('wrong usage is exit code 2 and one line', () => {
     [['chat', 'hello'], 'chat does not take "hello"'],
     [['run', '--chat'], '--chat answers a message'],
     [['tokenize'], 'needs a TEXT'],
+    [['bench', '-p', '12,x'], '--n-prompt must be whole numbers'],
+    [['bench', '-o', 'xml'], '--output must be md, json, csv'],
+    [['bench', '-p', '0', '-n', '0'], 'at least one size'],
+    [['bench', '-t', '0'], 'threads must be'],
     [['run', '-c', '100000', 'x'], '512'],
     [['run', '-m', '', 'x'], 'empty text']
   ])('%j', async (args, message) => {
@@ -163,6 +167,31 @@ describe('chat', () => {
     ])
     const prompt = ({ stderr }: { stderr: string }) => Number(/(\d+) prompt/.exec(stderr)?.[1])
     expect(prompt(two)).toBeGreaterThan(prompt(one))
+  })
+})
+
+describe('bench', () => {
+  const sizes = ['bench', '-p', '8,16', '-n', '4', '-r', '2']
+
+  test('a Markdown table with a row for every size and thread count', async () => {
+    const { code, stdout } = await cria([...sizes, '-t', '1,2'])
+    expect(code).toBe(0)
+    const [head, , ...rows] = stdout.trimEnd().split('\n')
+    expect(head).toBe('| model | size | params | kernels | threads | test | t/s |')
+    expect(rows.map((row) => row.split(' | ').slice(4, 6).join(' '))).toEqual(
+      ['1', '2'].flatMap((threads) => ['pp8', 'pp16', 'tg4'].map((name) => `${threads} ${name}`))
+    )
+    for (const row of rows) expect(row).toMatch(/\d+\.\d\d ± \d+\.\d\d \|$/)
+  })
+
+  test('JSON and CSV', async () => {
+    const [json, csv] = await Promise.all([
+      cria([...sizes, '-d', '5', '-o', 'json']),
+      cria([...sizes, '-d', '5', '-o', 'csv'])
+    ])
+    expect(JSON.parse(json.stdout)[0].rows).toHaveLength(3)
+    expect(csv.stdout.trimEnd().split('\n')).toHaveLength(4)
+    expect(csv.stdout).toMatch(/^model,.*\n"5.2M Q8_0",5633632,5246208,.*,8,0,5,[\d.]+,[\d.]+\n/)
   })
 })
 

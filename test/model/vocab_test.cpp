@@ -105,7 +105,7 @@ TEST(vocab_defaults) {
   CHECK_EQ(vocab.unknown, 0);
   CHECK_EQ(vocab.bos, 1);
   CHECK_EQ(vocab.eos, 2);
-  CHECK(vocab.add_bos && !vocab.add_eos && vocab.add_space_prefix);
+  CHECK(vocab.add_bos && vocab.add_space_prefix);
   // 5 is a control piece spelt as an end of turn; 6 is spelt so but is plain text.
   CHECK_EQ(shown(vocab.end_of_generation), " 2 5");
 }
@@ -114,13 +114,13 @@ TEST(vocab_every_key) {
   Keys keys;
   keys.set("bos_token_id", u32(2)).set("eos_token_id", u32(1)).set("unknown_token_id", u32(4));
   keys.set("eot_token_id", u32(6)).set("eom_token_id", u32(3)).set("eos_token_ids", ints({1, 4}));
-  keys.set("add_bos_token", boolean(false)).set("add_eos_token", boolean(true));
+  keys.set("add_bos_token", boolean(false));
   keys.set("add_space_prefix", boolean(false));
   const Vocab vocab = keys.read();
   CHECK_EQ(vocab.bos, 2);
   CHECK_EQ(vocab.eos, 1);
   CHECK_EQ(vocab.unknown, 4);
-  CHECK(!vocab.add_bos && vocab.add_eos && !vocab.add_space_prefix);
+  CHECK(!vocab.add_bos && !vocab.add_space_prefix);
   CHECK_EQ(shown(vocab.end_of_generation), " 1 3 4 5 6");
 }
 
