@@ -125,5 +125,6 @@ export const signalRule: Rule<AbortSignal | undefined> = optional(
   (value): value is AbortSignal =>
     isRecord(value) &&
     typeof value.aborted === 'boolean' &&
-    typeof value.addEventListener === 'function'
+    typeof value.addEventListener === 'function' &&
+    typeof value.removeEventListener === 'function'
 )

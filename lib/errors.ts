@@ -72,3 +72,21 @@ export function toCriaError(thrown: unknown): Error {
     ...(typeof offset === 'number' ? { offset } : {})
   })
 }
+
+/** Makes a native call whose failure callers see as a `CriaError`. */
+export async function calling<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    throw toCriaError(error)
+  }
+}
+
+/** `calling` for a call that answers at once. */
+export function callingNow<T>(call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    throw toCriaError(error)
+  }
+}

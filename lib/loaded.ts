@@ -1,10 +1,10 @@
 /** A loaded model on the inside: what Model and Session are two faces of. */
 import { type ChatFormat, chatFormat } from './chat/format.js'
-import { badArgument, disposed } from './errors.js'
+import { badArgument, CriaError, calling, disposed } from './errors.js'
 import { Generation } from './generation.js'
 import type { NativeModel } from './native.js'
 import { checkGenerate, type GenerateSettings } from './options.js'
-import { type Engine, type Order, Request } from './request.js'
+import { type Engine, type Order, type Prompt, Request } from './request.js'
 import type { Router } from './router.js'
 import { Tokenizer } from './tokenizer.js'
 import type { ModelInfo } from './types.js'
@@ -38,6 +38,20 @@ export class LoadedModel implements Engine {
 
   assertOpen(): void {
     if (this.isDisposed) throw disposed('model')
+  }
+
+  /** Without this look a prompt of many megabytes would be copied while the event loop waits. */
+  assertFits({ prompt }: Prompt): void {
+    const { contextSize } = this.info
+    const pieces = prompt instanceof Int32Array ? [] : prompt
+    const units = pieces.reduce((sum, { text }) => sum + text.length, 0) // no more than bytes
+    const least = Math.floor(units / this.native.tokenizer.vocab.maxPieceBytes)
+    if (least < contextSize) return
+    throw new CriaError(
+      'ERR_CRIA_CONTEXT_OVERFLOW',
+      `the prompt has at least ${least} tokens and the context holds ${contextSize}, one of them ` +
+        'for the answer; shorten the prompt or load with a larger contextSize'
+    )
   }
 
   /** A generation that begins at once; what is wrong with the order rejects it. */
@@ -81,7 +95,7 @@ export class LoadedModel implements Engine {
   /** Everything that runs rejects with ERR_CRIA_DISPOSED; resolves when all memory is given back. */
   dispose(): Promise<void> {
     if (this.#disposal === undefined) {
-      this.#disposal = this.native.dispose()
+      this.#disposal = calling(() => this.native.dispose())
       this.router.loseAll(disposed('model'))
     }
     return this.#disposal

@@ -1,6 +1,6 @@
 /** The model: loading, generating, conversations. */
 import { cancellable } from './cancellable.js'
-import { toCriaError } from './errors.js'
+import { calling } from './errors.js'
 import type { Generation } from './generation.js'
 import { LoadedModel } from './loaded.js'
 import { native } from './native.js'
@@ -117,12 +117,4 @@ async function loadNative(path: string, settings: LoadSettings): Promise<LoadedM
     (late) => late.dispose()
   )
   return new LoadedModel(model, router)
-}
-
-async function calling<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call()
-  } catch (error) {
-    throw toCriaError(error)
-  }
 }

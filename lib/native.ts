@@ -107,6 +107,8 @@ export interface NativeVocab {
   readonly unknown: number
   readonly addBos: boolean
   readonly endOfGeneration: number[]
+  /** The longest piece: no text of more than n times this fits in n tokens. */
+  readonly maxPieceBytes: number
   /** Spellings of the control tokens. */
   readonly controlPieces: string[]
 }

@@ -28,6 +28,8 @@ export interface Engine {
   readonly router: Router
   /** Throws ERR_CRIA_DISPOSED once the model is. */
   assertOpen(): void
+  /** Throws ERR_CRIA_CONTEXT_OVERFLOW where a look at the prompt's length is enough to tell. */
+  assertFits(prompt: Prompt): void
 }
 
 const nothing = {
@@ -71,6 +73,7 @@ export class Request implements UpdateSink {
       this.#engine.assertOpen()
       this.#id = router.open(this)
       const { settings, sequence } = this.#order
+      this.#engine.assertFits(prompt)
       native.generate({ ...toSampling(settings), ...prompt, id: this.#id, sequence })
     } catch (error) {
       router.close(this.#id)
@@ -92,6 +95,7 @@ export class Request implements UpdateSink {
   }
 
   lost(error: Error): void {
+    this.#control.fail(error) // even where ending failed halfway
     this.#fail(error)
     this.#close()
   }

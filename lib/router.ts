@@ -1,4 +1,5 @@
 /** Which running request each native update belongs to. */
+import { toCriaError } from './errors.js'
 import type { NativeUpdate } from './native.js'
 
 /** One running request. */
@@ -31,7 +32,13 @@ export class Router {
     for (const update of updates) {
       const sink = this.#sinks.get(update.request)
       if (update.end) this.#sinks.delete(update.request)
-      sink?.update(update)
+      // What one request throws (a signal of the caller's own making, say) is not the others' fault.
+      try {
+        sink?.update(update)
+      } catch (error) {
+        this.#sinks.delete(update.request)
+        sink?.lost(toCriaError(error))
+      }
     }
   }
 

@@ -1,10 +1,10 @@
 /** Text to token ids and back. */
 import { describe } from './check.js'
-import { badArgument, toCriaError } from './errors.js'
+import { badArgument, calling, callingNow } from './errors.js'
 import { type NativeTokenizer, native } from './native.js'
 import { checkDecode, checkEncode } from './options.js'
 import { resolveSource } from './source.js'
-import { toIds } from './tokens.js'
+import { toIds, toNumbers } from './tokens.js'
 import type { DecodeOptions, EncodeOptions } from './types.js'
 
 /** Longest text, in UTF-16 units, that is encoded while the event loop waits: about a millisecond. */
@@ -25,11 +25,7 @@ export class Tokenizer {
   /** Reads the vocabulary of a GGUF file: a path, a file URL, or nothing for the demo model. */
   static async load(source?: string | URL): Promise<Tokenizer> {
     const path = resolveSource(source)
-    try {
-      return new Tokenizer(await native.loadTokenizer(path))
-    } catch (error) {
-      throw toCriaError(error)
-    }
+    return new Tokenizer(await calling(() => native.loadTokenizer(path)))
   }
 
   get vocabSize(): number {
@@ -54,11 +50,7 @@ export class Tokenizer {
     const { bos, special } = checkEncode(options)
     checkText(text)
     if (text.length <= maxSyncText) return this.encodeSync(text, options)
-    try {
-      return Array.from(await this.#native.encode([{ text, special }], bos))
-    } catch (error) {
-      throw toCriaError(error)
-    }
+    return toNumbers(await calling(() => this.#native.encode([{ text, special }], bos)))
   }
 
   /** As {@link encode}, while the event loop waits: for texts of up to 8192 UTF-16 units. */
@@ -70,33 +62,33 @@ export class Tokenizer {
         `encodeSync takes up to ${maxSyncText} UTF-16 units of text, got ${text.length}: use encode`
       )
     }
-    return calling(() => Array.from(this.#native.encodeSync([{ text, special }], bos)))
+    return toNumbers(callingNow(() => this.#native.encodeSync([{ text, special }], bos)))
   }
 
   /** The text of token ids; bytes that are no UTF-8 become U+FFFD. */
   decode(ids: Iterable<number>, options?: DecodeOptions): string {
     const { special } = checkDecode(options)
     const checked = toIds(ids, this.vocabSize)
-    return calling(() => this.#native.decode(checked, special))
+    return callingNow(() => this.#native.decode(checked, special))
   }
 
   /** A decoder for ids that come little by little: it never gives half a code point. */
   decoder(options?: DecodeOptions): StreamDecoder {
     const { special } = checkDecode(options)
-    const decoder = calling(() => this.#native.decoder(special))
+    const decoder = callingNow(() => this.#native.decoder(special))
     return {
       push: (ids) => {
         const checked = toIds(typeof ids === 'number' ? [ids] : ids, this.vocabSize)
-        return calling(() => decoder.push(checked))
+        return callingNow(() => decoder.push(checked))
       },
-      flush: () => calling(() => decoder.flush())
+      flush: () => callingNow(() => decoder.flush())
     }
   }
 
   /** How a token is spelt in the vocabulary, such as `▁the`, `<0x0A>` or `<s>`. */
   pieceOf(id: number): string {
     const [checked] = toIds([id], this.vocabSize)
-    return calling(() => this.#native.pieceOf(checked as number))
+    return callingNow(() => this.#native.pieceOf(checked as number))
   }
 
   /** The token that is spelt so in the vocabulary, or null. */
@@ -104,7 +96,7 @@ export class Tokenizer {
     if (typeof piece !== 'string') {
       throw badArgument(`idOf: expected a text, got ${describe(piece)}`)
     }
-    return orNull(calling(() => this.#native.idOf(piece)))
+    return orNull(callingNow(() => this.#native.idOf(piece)))
   }
 }
 
@@ -122,12 +114,4 @@ function checkText(text: unknown): void {
 
 function orNull(id: number): number | null {
   return id < 0 ? null : id
-}
-
-function calling<T>(call: () => T): T {
-  try {
-    return call()
-  } catch (error) {
-    throw toCriaError(error)
-  }
 }

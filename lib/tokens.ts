@@ -21,3 +21,10 @@ export function toIds(ids: unknown, vocabSize: number): Int32Array {
   }
   return checked
 }
+
+/** Ids as a plain array; a loop, since `Array.from` takes several times as long for millions. */
+export function toNumbers(ids: Int32Array): number[] {
+  const numbers = new Array<number>(ids.length)
+  for (let index = 0; index < ids.length; index++) numbers[index] = ids[index] as number
+  return numbers
+}

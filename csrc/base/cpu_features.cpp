@@ -1,8 +1,9 @@
 // F0. Processor features from CPUID and XGETBV; usable cores from the scheduler's affinity mask,
-// the topology in /sys and the quota of the control group (version 2).
+// the topology in /sys and the quota of the control group.
 #include "base/cpu_features.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <fstream>
 #include <set>
@@ -15,6 +16,8 @@
 #if defined(__linux__)
 #include <sched.h>
 #endif
+
+#include "base/control_group.h"
 
 namespace cria {
 namespace {
@@ -96,24 +99,6 @@ std::string core_of(int processor) {
   return std::to_string(processor);
 }
 
-/// Processors' worth of time that the control group and those above it allow, rounded up; `most`
-/// where there is no limit.
-int quota_cores(int most) {
-  std::ifstream membership("/proc/self/cgroup");
-  std::string line, group;
-  while (std::getline(membership, line))
-    if (line.starts_with("0::")) group = line.substr(3);
-  while (true) {
-    std::ifstream file("/sys/fs/cgroup" + group + "/cpu.max");
-    int64_t quota = 0, period = 0;  // "max 100000" does not read as a number: no limit
-    if (file >> quota >> period && quota > 0 && period > 0)
-      most = static_cast<int>(std::min<int64_t>(most, (quota + period - 1) / period));
-    const size_t slash = group.rfind('/');
-    if (slash == std::string::npos) return most;
-    group.resize(slash);
-  }
-}
-
 }  // namespace
 
 const CpuFeatures& cpu_features() {
@@ -151,7 +136,9 @@ int usable_cores() {
   for (int processor : allowed_processors()) cores.insert(core_of(processor));
   const int physical = cores.empty() ? static_cast<int>(std::thread::hardware_concurrency())
                                      : static_cast<int>(cores.size());
-  return std::max(1, quota_cores(std::max(1, physical)));
+  const double quota = group_limits().cores;
+  const int allowed = quota > 0 ? static_cast<int>(std::ceil(quota)) : physical;
+  return std::max(1, std::min(physical, allowed));
 }
 
 }  // namespace cria

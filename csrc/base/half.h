@@ -39,7 +39,9 @@ inline uint16_t f32_to_f16(float value) {
 }
 
 /// bfloat16 is the upper half of an f32.
-inline float bf16_to_f32(uint16_t value) { return std::bit_cast<float>(uint32_t{value} << 16); }
+inline float bf16_to_f32(uint16_t value) {
+  return std::bit_cast<float>(uint32_t{value} << 16);
+}
 
 /// f32 to bfloat16, to nearest, ties to even; NaN stays a quiet NaN.
 inline uint16_t f32_to_bf16(float value) {

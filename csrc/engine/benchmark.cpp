@@ -15,8 +15,8 @@ using Clock = std::chrono::steady_clock;
 /// A sequence of random tokens that the network is driven through.
 class Drive {
  public:
-  Drive(LoadedModel& model, int length)
-      : model_(model), logits_(static_cast<size_t>(model.config.vocab)) {
+  Drive(LoadedModel& model, int length, const std::function<bool()>& stopped)
+      : model_(model), stopped_(stopped), logits_(static_cast<size_t>(model.config.vocab)) {
     PagePool pool(model.plan.pages);
     pool.grow(pages_, KvCache::pages_for(length));
     const auto vocab = static_cast<uint64_t>(model.config.vocab);
@@ -32,16 +32,17 @@ class Drive {
       const Slice slice{0, count, past, pages_.data()};
       const int64_t last = count - 1;
       const bool wanted = every_logits || past + count == to;
-      model_.transformer.forward(
-          {std::span(ids_).subspan(static_cast<size_t>(past), static_cast<size_t>(count)),
-           {&slice, 1},
-           {&last, wanted ? size_t{1} : size_t{0}}},
-          logits_.data());
+      const auto ids =
+          std::span(ids_).subspan(static_cast<size_t>(past), static_cast<size_t>(count));
+      const Batch batch{ids, {&slice, 1}, {&last, wanted ? size_t{1} : size_t{0}}};
+      if (!model_.transformer.forward(batch, logits_.data(), stopped_))
+        fail(ErrorCode::kAborted, "the benchmark was stopped");
     }
   }
 
  private:
   LoadedModel& model_;
+  const std::function<bool()>& stopped_;
   std::vector<int32_t> pages_, ids_;
   std::vector<float> logits_;
 };
@@ -61,18 +62,18 @@ void check(const LoadedModel& model, const BenchmarkCase& work, int repetitions)
 }  // namespace
 
 void run_benchmark(LoadedModel& model, const BenchmarkCase& work, int repetitions,
-                   const BenchmarkTold& told) {
+                   const BenchmarkTold& told, const std::function<bool()>& stopped) {
   check(model, work, repetitions);
   const int length = work.depth + work.prompt + work.generate;
   const int step = model.plan.limits.tokens;
-  Drive drive(model, length);
+  Drive drive(model, length, stopped);
   drive.compute(0, work.depth, step, false);
   for (int i = 0; i <= repetitions; ++i) {
     const Clock::time_point start = Clock::now();
     drive.compute(work.depth, length, work.prompt > 0 ? step : 1, work.generate > 0);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     const bool warm_up = i == 0;
-    if (!warm_up && !told(seconds)) fail(ErrorCode::kAborted, "the benchmark was stopped");
+    if (!warm_up) told(seconds);
   }
 }
 

@@ -15,13 +15,14 @@ struct BenchmarkCase {
   int depth = 0;     // tokens already in the cache, computed before the clock starts
 };
 
-/// Gets the seconds of each repetition as it ends; returning false stops.
-using BenchmarkTold = std::function<bool(double seconds)>;
+/// Gets the seconds of each repetition as it ends.
+using BenchmarkTold = std::function<void(double seconds)>;
 
 /// Runs the case `repetitions` times after one untimed run. The tokens are random; their values do
 /// not change the work. Throws kBadArgument for counts out of range, kContextOverflow where depth
-/// and tokens do not fit in the model's context, kAborted where `told` said to stop.
+/// and tokens do not fit in the model's context, kAborted once `stopped` (asked between layers)
+/// says so.
 void run_benchmark(LoadedModel& model, const BenchmarkCase& work, int repetitions,
-                   const BenchmarkTold& told);
+                   const BenchmarkTold& told, const std::function<bool()>& stopped);
 
 }  // namespace cria

@@ -130,8 +130,9 @@ void Engine::accept(std::shared_ptr<Request> request) {
     scheduler_.submit(std::make_unique<Task>(request, prompt_ids(*request), *model_->tokenizer));
   } catch (const Error& error) {
     refuse(*request, error);
-  } catch (const std::bad_alloc&) {
-    refuse(*request, {ErrorCode::kOutOfMemory, "out of memory while queueing the request"});
+  } catch (const std::exception& error) {  // out of memory
+    refuse(*request,
+           {ErrorCode::kOutOfMemory, cat("the request cannot be queued: ", error.what())});
   }
 }
 
@@ -178,8 +179,10 @@ void Engine::compute() {
   for (Task* task : step_.tasks)
     if (task->started == Clock::time_point{}) task->started = now;
   try {
-    model_->transformer.forward({step_.ids, step_.slices, step_.logit_rows}, logits_.data());
+    const bool done = model_->transformer.forward({step_.ids, step_.slices, step_.logit_rows},
+                                                  logits_.data(), [this] { return unwanted(); });
     model_->file.check_intact();
+    if (!done) return;  // the next turn ends whom it was for
   } catch (const Error& error) {
     return fail_all(step_.tasks, error);
   } catch (const std::exception& error) {
@@ -189,6 +192,14 @@ void Engine::compute() {
   const auto vocab = static_cast<size_t>(model_->config.vocab);
   for (size_t row = 0; row < step_.drawing.size(); ++row)
     draw(*step_.drawing[row], std::span(logits_).subspan(row * vocab, vocab));
+}
+
+/// Whether nobody waits for the running step any more.
+bool Engine::unwanted() const {
+  const auto cancelled = [](const Task* task) {
+    return task->request->cancelled.load(std::memory_order_relaxed);
+  };
+  return stopping_.load(std::memory_order_relaxed) || std::ranges::all_of(step_.tasks, cancelled);
 }
 
 void Engine::draw(Task& task, std::span<float> logits) {

@@ -54,6 +54,7 @@ class Engine {
   std::vector<int32_t> prompt_ids(const Request& request) const;
   void sweep_cancelled();
   void compute();
+  bool unwanted() const;
   void draw(Task& task, std::span<float> logits);
   void finish(Task* task, FinishReason reason, std::string text = {},
               std::vector<int32_t> tokens = {}, std::optional<Error> error = std::nullopt);

@@ -56,6 +56,17 @@ Config read_checked_config(const gguf::File& file) {
   return config;
 }
 
+uint64_t cache_bytes(const Config& config, int64_t pages) {
+  // Beside its keys and values, a page has a place in the pool's list of free ones.
+  const uint64_t page_bytes =
+      KvCache::bytes_per_page(config.layers, config.kv_heads, config.head_width) + sizeof(int32_t);
+  constexpr uint64_t kMost = uint64_t{1} << 62;  // sums of such sizes still count in 64 bits
+  if (pages > INT32_MAX || static_cast<uint64_t>(pages) > kMost / page_bytes)
+    fail(ErrorCode::kOutOfMemory, "a cache for ", pages * kPageTokens, " tokens of this model is ",
+         "larger than any machine holds; ask for a smaller contextSize");
+  return page_bytes * static_cast<uint64_t>(pages);
+}
+
 MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backend& backend,
                        const LoadOptions& options, uint64_t available) {
   check_option("contextSize", options.context_size, config.trained_context);
@@ -68,7 +79,10 @@ MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backe
   plan.limits.tokens = static_cast<int>(
       options.batch_size ? options.batch_size : std::min(kDefaultBatch, config.trained_context));
   plan.limits.logit_rows = std::min(plan.limits.tokens, kMaxRunning);
-  plan.scratch_bytes = Transformer::scratch_bytes(config, backend, plan.limits);
+  // The network's, and the engine's copy of the logits on the host.
+  plan.scratch_bytes = Transformer::scratch_bytes(config, backend, plan.limits) +
+                       uint64_t{sizeof(float)} * static_cast<uint64_t>(plan.limits.logit_rows) *
+                           static_cast<uint64_t>(config.vocab);
 
   const uint64_t page_bytes =
       KvCache::bytes_per_page(config.layers, config.kv_heads, config.head_width);
@@ -78,11 +92,8 @@ MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backe
                                                              plan.weight_bytes + plan.scratch_bytes,
                                                              sequences, available));
   const int64_t pages = int64_t{KvCache::pages_for(plan.context_size)} * sequences;
-  if (pages > INT32_MAX)
-    fail(ErrorCode::kOutOfMemory, "the cache for ", sequences, " sequences of ", plan.context_size,
-         " tokens is larger than any machine holds; ask for a smaller contextSize");
+  plan.kv_bytes = cache_bytes(config, pages);
   plan.pages = static_cast<int>(pages);
-  plan.kv_bytes = page_bytes * static_cast<uint64_t>(pages);
   return plan;
 }
 

@@ -45,6 +45,10 @@ struct MemoryPlan {
 MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backend& backend,
                        const LoadOptions& options, uint64_t available);
 
+/// Bytes of a cache of so many pages. Throws kOutOfMemory where no machine could hold them: a
+/// header may claim any shape.
+uint64_t cache_bytes(const Config& config, int64_t pages);
+
 /// Called while weights are read, with bytes done and in all; returning false stops the load.
 using LoadProgress = std::function<bool(uint64_t loaded, uint64_t total)>;
 

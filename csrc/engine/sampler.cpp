@@ -21,6 +21,12 @@ int32_t argmax(std::span<const float> logits) {
   return static_cast<int32_t>(best);
 }
 
+[[noreturn]] void refuse_all(const Sampling& sampling) {
+  if (!sampling.logit_bias.empty())
+    fail(ErrorCode::kBadArgument, "logitBias leaves no token that could be drawn; ban fewer");
+  fail(ErrorCode::kBackend, "the logits are not finite numbers; the model file may be damaged");
+}
+
 }  // namespace
 
 uint64_t random_bits(uint64_t seed, uint64_t counter) {
@@ -51,8 +57,7 @@ int32_t Sampler::draw(std::span<float> logits, std::span<const int32_t> history,
   penalize(logits, history);
   const int32_t best = argmax(logits);
   if (!possible(logits[static_cast<size_t>(best)]) || std::isinf(logits[static_cast<size_t>(best)]))
-    fail(ErrorCode::kBackend, "no token can be drawn: the logits are not finite numbers, or ",
-         "logitBias bans every token; the model file may be damaged");
+    refuse_all(sampling_);
   if (sampling_.temperature == 0) return best;
   collect(logits);
   normalize();

@@ -98,6 +98,7 @@ void Scheduler::send_back_youngest() {
   running_.pop_back();
   pool_.shrink(task->pages, 0);
   task->cached = 0;
+  task->reused = 0;
   waiting_.push_front(std::move(task));
 }
 

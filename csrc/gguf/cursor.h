@@ -13,14 +13,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "gguf/gguf.h"
 
 namespace cria::gguf {
 
 static_assert(std::endian::native == std::endian::little, "GGUF numbers are read in place");
-
-/// A name out of a file as it may stand in a message: quoted, cut at 80 bytes, and with everything
-/// but printable ASCII as \xNN.
-std::string quoted(std::string_view name);
 
 /// Throws kBadGguf with the offset, also in the text. `source` is the file's name, empty for bytes
 /// in memory.

@@ -52,6 +52,10 @@ struct Array {
 /// Whole numbers are widened; strings and arrays point into the file.
 using Value = std::variant<uint64_t, int64_t, double, bool, std::string_view, Array>;
 
+/// A name out of a file as it may stand in a message: quoted, cut at 80 bytes, and with everything
+/// but printable ASCII as \xNN.
+std::string quoted(std::string_view name);
+
 /// The first `count` elements of an array (or all, where it has fewer).
 std::vector<Value> first_elements(const Array& array, uint64_t count);
 
@@ -102,12 +106,15 @@ class File {
   // names the key, what was expected and what came.
   std::optional<uint64_t> get_uint(std::string_view key, uint64_t min, uint64_t max) const;
   std::optional<double> get_float(std::string_view key) const;  // finite; whole numbers pass
+  static constexpr uint64_t kAny = UINT64_MAX;                  // elements of an array: no bound
   std::optional<bool> get_bool(std::string_view key) const;
   std::optional<std::string_view> get_string(std::string_view key) const;
-  std::optional<std::vector<std::string_view>> get_strings(std::string_view key) const;
+  std::optional<std::vector<std::string_view>> get_strings(std::string_view key,
+                                                           uint64_t most = kAny) const;
   /// Of any number type; no NaN.
-  std::optional<std::vector<float>> get_floats(std::string_view key) const;
-  std::optional<std::vector<int64_t>> get_ints(std::string_view key) const;  // any whole type
+  std::optional<std::vector<float>> get_floats(std::string_view key, uint64_t most = kAny) const;
+  std::optional<std::vector<int64_t>> get_ints(std::string_view key,
+                                               uint64_t most = kAny) const;  // any whole type
 
   /// Throws kFile when a mapped file was cut short by another process since it was opened.
   void check_intact() const;
@@ -120,7 +127,7 @@ class File {
   uint64_t split_number(uint64_t count) const;
   uint64_t offset_of(std::string_view key) const;
   std::string source() const;
-  const Entry* find_array(std::string_view key, const char* expected) const;
+  const Entry* find_array(std::string_view key, const char* expected, uint64_t most) const;
   [[noreturn]] void fail_value(const Entry& entry, const std::string& expected) const;
 
   uint32_t version_ = 0;

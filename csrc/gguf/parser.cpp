@@ -15,11 +15,11 @@ namespace cria::gguf {
 namespace {
 
 // Bounds no real model comes near. They keep what a hostile header can make us allocate small.
-constexpr uint64_t kMostEntries = uint64_t{1} << 16;
-constexpr uint64_t kMostTensors = uint64_t{1} << 20;
+constexpr uint64_t kMostEntries = uint64_t{1} << 12;
+constexpr uint64_t kMostTensors = uint64_t{1} << 15;
 constexpr uint64_t kLongestKey = 65535;  // by the specification
 constexpr uint64_t kLongestName = 1024;  // the specification says 64; some converters exceed it
-constexpr uint64_t kLongestString = uint64_t{1} << 30;
+constexpr uint64_t kLongestString = uint64_t{1} << 24;
 constexpr uint64_t kSmallestAlignment = 8;
 constexpr uint64_t kLargestAlignment = uint64_t{1} << 20;
 constexpr uint64_t kReserve = 4096;  // beyond this, tables grow only as entries are really read

@@ -140,16 +140,20 @@ std::optional<std::string_view> File::get_string(std::string_view key) const {
   return *value;
 }
 
-/// The entry of `key` if there is one; throws if it is not an array.
-const Entry* File::find_array(std::string_view key, const char* expected) const {
+/// The entry of `key` if there is one; throws if it is not an array, or one of too many elements.
+const Entry* File::find_array(std::string_view key, const char* expected, uint64_t most) const {
   const Entry* entry = find(key);
-  if (entry && !std::holds_alternative<Array>(entry->value)) fail_value(*entry, expected);
+  if (!entry) return nullptr;
+  const Array* array = std::get_if<Array>(&entry->value);
+  if (!array) fail_value(*entry, expected);
+  if (array->count > most) fail_value(*entry, cat(expected, ", at most ", most, " of them"));
   return entry;
 }
 
-std::optional<std::vector<std::string_view>> File::get_strings(std::string_view key) const {
+std::optional<std::vector<std::string_view>> File::get_strings(std::string_view key,
+                                                               uint64_t most) const {
   constexpr const char* kExpected = "an array of strings";
-  const Entry* entry = find_array(key, kExpected);
+  const Entry* entry = find_array(key, kExpected, most);
   if (!entry) return std::nullopt;
   const Array& array = std::get<Array>(entry->value);
   if (array.type != ValueType::kString) fail_value(*entry, kExpected);
@@ -160,9 +164,9 @@ std::optional<std::vector<std::string_view>> File::get_strings(std::string_view 
   return strings;
 }
 
-std::optional<std::vector<float>> File::get_floats(std::string_view key) const {
+std::optional<std::vector<float>> File::get_floats(std::string_view key, uint64_t most) const {
   constexpr const char* kExpected = "an array of numbers without NaN";
-  const Entry* entry = find_array(key, kExpected);
+  const Entry* entry = find_array(key, kExpected, most);
   if (!entry) return std::nullopt;
   const Array& array = std::get<Array>(entry->value);
   std::vector<float> numbers;
@@ -175,9 +179,9 @@ std::optional<std::vector<float>> File::get_floats(std::string_view key) const {
   return numbers;
 }
 
-std::optional<std::vector<int64_t>> File::get_ints(std::string_view key) const {
+std::optional<std::vector<int64_t>> File::get_ints(std::string_view key, uint64_t most) const {
   constexpr const char* kExpected = "an array of whole numbers below 2^63";
-  const Entry* entry = find_array(key, kExpected);
+  const Entry* entry = find_array(key, kExpected, most);
   if (!entry) return std::nullopt;
   const Array& array = std::get<Array>(entry->value);
   std::vector<int64_t> numbers;

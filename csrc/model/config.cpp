@@ -6,8 +6,8 @@
 namespace cria {
 namespace {
 
-// Bounds on what a header may claim: far above any published Llama, low enough that no product of
-// them overflows 64 bits.
+// Bounds on what a header may claim: far above any published Llama, low enough that the weights of
+// a layer count in 64 bits. What a whole model takes is bounded in engine/loaded_model.cpp.
 constexpr uint64_t kMaxLayers = 1024;
 constexpr uint64_t kMaxWidth = 1 << 20;
 constexpr uint64_t kMaxHeads = 4096;
@@ -73,7 +73,10 @@ RopeConfig read_rope(const Keys& keys, int head_width, int trained_context) {
 
   const std::string_view type = keys.text("rope.scaling.type", "");
   // rope.scale_linear is the key's old name; its files have no scaling type.
-  const double factor = keys.positive("rope.scaling.factor", keys.positive("rope.scale_linear", 1));
+  // Without scaling a factor means nothing, and some files write 0.
+  const double factor =
+      type == "none" ? 1
+                     : keys.positive("rope.scaling.factor", keys.positive("rope.scale_linear", 1));
   if (type == "yarn") {
     rope.scaling = RopeScaling::kYarn;
     rope.original_context =
@@ -82,8 +85,8 @@ RopeConfig read_rope(const Keys& keys, int head_width, int trained_context) {
   } else if (type == "linear" || (type.empty() && factor != 1)) {
     rope.scaling = RopeScaling::kLinear;
   } else if (!type.empty() && type != "none") {
-    fail(ErrorCode::kUnsupported, "llama.rope.scaling.type: expected none, linear or yarn, got \"",
-         type, "\"");
+    fail(ErrorCode::kUnsupported, "llama.rope.scaling.type: expected none, linear or yarn, got ",
+         gguf::quoted(type));
   }
   if (rope.scaling != RopeScaling::kNone) rope.factor = factor;
   return rope;
@@ -96,11 +99,11 @@ Config read_config(const gguf::File& file) {
   if (!architecture)
     fail(ErrorCode::kBadGguf, "the file has no general.architecture: it is not a model");
   if (*architecture != "llama")
-    fail(ErrorCode::kUnsupported, "architecture \"", *architecture,
-         "\": Cria computes models whose general.architecture is \"llama\"");
+    fail(ErrorCode::kUnsupported, "architecture ", gguf::quoted(*architecture),
+         ": Cria computes models whose general.architecture is \"llama\"");
 
   const Keys keys(file, *architecture);
-  if (keys.optional("expert_count", kMaxHeads, 1) > 1)
+  if (file.get_uint("llama.expert_count", 0, kMaxHeads).value_or(0) > 1)
     fail(ErrorCode::kUnsupported, "this file is a mixture of experts (llama.expert_count); Cria ",
          "computes dense Llama models");
 

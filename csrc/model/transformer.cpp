@@ -29,7 +29,8 @@ Transformer::Transformer(const Config& config, const ModelWeights& weights, Back
   backend.reserve(limits.tokens, widest_input(config));
 }
 
-void Transformer::forward(const Batch& batch, float* logits) {
+bool Transformer::forward(const Batch& batch, float* logits,
+                          const std::function<bool()>& interrupted) {
   const auto tokens = static_cast<int64_t>(batch.ids.size());
   const auto rows = static_cast<int64_t>(batch.logit_rows.size());
   if (tokens == 0 || tokens > limits_.tokens || rows > limits_.logit_rows)
@@ -41,18 +42,20 @@ void Transformer::forward(const Batch& batch, float* logits) {
   backend_.embed(weights_.token_embedding, batch.ids, a.x);
   const RopeAngles angles = rope_angles(batch.slices);
   for (int index = 0; index < config_.layers; ++index) {
+    if (interrupted && interrupted()) return false;
     const LayerWeights& layer = weights_.layers[static_cast<size_t>(index)];
     attention_block(layer, cache_.layer(index), batch.slices, angles, a);
     feed_forward_block(layer, a);
   }
 
-  if (rows == 0) return;
+  if (rows == 0) return true;
   const Matrix last = a.last.first_rows(rows), out = a.logits.first_rows(rows);
   backend_.gather_rows(a.x, batch.logit_rows, last);
   backend_.rmsnorm(last, weights_.output_norm, config_.rms_epsilon, last);
   backend_.project(last, {{weights_.output, nullptr, out}});
   comm_.all_gather(out, out);
   backend_.download(logits, out.data, static_cast<size_t>(out.rows * out.cols) * sizeof(float));
+  return true;
 }
 
 /// x += Wo · attention(rope(Wq·n), rope(Wk·n), Wv·n), with n = rmsnorm(x)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -35,8 +36,10 @@ class Transformer {
               Communicator& comm, const KvCache& cache, BatchLimits limits);
 
   /// Writes keys and values of the batch to the cache and the logits asked for to `logits`
-  /// [logit_rows × V], host memory.
-  void forward(const Batch& batch, float* logits);
+  /// [logit_rows × V], host memory. `interrupted` is asked before each layer; where it says yes,
+  /// the call returns false and the batch may be computed again. A large batch of a large model
+  /// takes many seconds, which nobody should wait for who has cancelled it.
+  bool forward(const Batch& batch, float* logits, const std::function<bool()>& interrupted = {});
 
   /// Bytes of working memory that an object of these limits takes, the backend's included.
   static uint64_t scratch_bytes(const Config& config, const Backend& backend, BatchLimits limits);

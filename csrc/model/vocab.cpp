@@ -29,10 +29,6 @@ constexpr std::string_view kLlama3Words[] = {"llama-bpe", "llama3", "llama-v3"};
 constexpr std::string_view kEndSpellings[] = {"<|im_end|>", "<|eot_id|>", "<|end|>",
                                               "<end_of_turn>", "<|endoftext|>"};
 
-std::string shown(std::string_view name) {
-  return cat('"', name.substr(0, 64), '"');
-}
-
 // A kBadGguf at the value of `key`.
 template <class... Parts>
 [[noreturn]] void fail_at(const gguf::File& file, std::string_view key, const Parts&... parts) {
@@ -47,11 +43,11 @@ text::Algorithm read_algorithm(const gguf::File& file) {
   if (*model == "llama") return text::Algorithm::kSpm;
   if (*model != "gpt2")
     fail(ErrorCode::kUnsupported, kModel, ": expected \"llama\" (SentencePiece) or \"gpt2\" ",
-         "(byte-level BPE), got ", shown(*model));
+         "(byte-level BPE), got ", gguf::quoted(*model));
   const std::string_view words = file.get_string(kPre).value_or("");
   if (std::ranges::find(kLlama3Words, words) == std::end(kLlama3Words))
     fail(ErrorCode::kUnsupported, kPre, ": expected \"llama-bpe\", the words of Llama 3, got ",
-         words.empty() ? "none" : shown(words));
+         words.empty() ? "none" : gguf::quoted(words));
   return text::Algorithm::kByteBpe;
 }
 
@@ -61,20 +57,20 @@ void check_count(const gguf::File& file, std::string_view key, size_t count, siz
 }
 
 void read_pieces(const gguf::File& file, Vocab& vocab) {
-  const auto pieces = file.get_strings(kTokens);
+  const auto pieces = file.get_strings(kTokens, text::kMaxPieces);
   if (!pieces) fail_at(file, kTokens, "missing; expected the vocabulary's pieces");
   if (pieces->empty() || pieces->size() > text::kMaxPieces)
     fail_at(file, kTokens, "expected 1 to ", text::kMaxPieces, " pieces, got ", pieces->size());
   vocab.pieces.assign(pieces->begin(), pieces->end());
 
-  if (auto scores = file.get_floats(kScores)) {
+  if (auto scores = file.get_floats(kScores, text::kMaxPieces)) {
     check_count(file, kScores, scores->size(), pieces->size());
     vocab.scores = std::move(*scores);
   } else if (vocab.algorithm == text::Algorithm::kSpm) {
     fail_at(file, kScores, "missing; expected one for each piece: they order the merges");
   }
   if (vocab.algorithm == text::Algorithm::kByteBpe) {
-    const auto merges = file.get_strings(kMerges);
+    const auto merges = file.get_strings(kMerges, text::kMaxPieces);
     if (!merges) fail_at(file, kMerges, "missing; expected the pairs of pieces that merge");
     vocab.merges.assign(merges->begin(), merges->end());
   }
@@ -89,7 +85,7 @@ int32_t read_id(const gguf::File& file, const char* name, int32_t otherwise, con
 }
 
 void read_types(const gguf::File& file, Vocab& vocab) {
-  if (const auto types = file.get_ints(kTypes)) {
+  if (const auto types = file.get_ints(kTypes, text::kMaxPieces)) {
     check_count(file, kTypes, types->size(), vocab.pieces.size());
     for (const int64_t type : *types) {
       if (type < int64_t{static_cast<uint8_t>(PieceType::kNormal)} ||
@@ -117,7 +113,7 @@ void read_ends(const gguf::File& file, Vocab& vocab) {
   for (const int32_t id :
        {vocab.eos, read_id(file, "eot", -1, vocab), read_id(file, "eom", -1, vocab)})
     if (id >= 0) ends.push_back(id);
-  if (const auto ids = file.get_ints(kEnds)) {
+  if (const auto ids = file.get_ints(kEnds, text::kMaxPieces)) {
     const auto pieces = static_cast<int64_t>(vocab.pieces.size());
     for (const int64_t id : *ids) {
       if (id < 0 || id >= pieces)

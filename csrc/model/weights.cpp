@@ -147,7 +147,7 @@ void check_weights(const gguf::File& file, const Config& config) {
   read_rope_factors(file, config);
   for (const gguf::Tensor& tensor : file.tensors())
     if (!known.contains(tensor.name) && tensor.name != kRopeFactors && !ignorable(tensor.name))
-      fail(ErrorCode::kUnsupported, "the file has a tensor ", tensor.name,
+      fail(ErrorCode::kUnsupported, "the file has a tensor ", gguf::quoted(tensor.name),
            " that a Llama network of this shape has no place for; computing without it would give ",
            "wrong text");
 }

@@ -66,7 +66,10 @@ Napi::Value estimate(const Napi::CallbackInfo& info) {
             [path, options, available] {
               const gguf::File file = gguf::File::open(path);
               const Config config = read_checked_config(file);
-              return plan_memory(file, config, *make_backend(options.device), options, available);
+              // What is taken does not depend on the threads, so none is started for it.
+              DeviceOptions device = options.device;
+              device.threads = 1;
+              return plan_memory(file, config, *make_backend(device), options, available);
             },
             [available](Napi::Env env, const MemoryPlan& plan) {
               return from_plan(env, plan, available);
@@ -128,12 +131,13 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
     Environment& environment = Environment::of(info.Env());
     return environment.run_async(
         info.Env(),
-        [path, options,
+        [path, options, box = std::make_shared<UpdateBox>(environment.shared_from_this()),
          progress = progress_teller(environment.shared_from_this(), callbacks, cancelled)] {
-          return LoadedModel::load(path, options, progress, available_memory());
+          auto model = LoadedModel::load(path, options, progress, available_memory());
+          return RunningModel{box, std::make_unique<Engine>(std::move(model), *box)};
         },
-        [path, options, callbacks](Napi::Env env, std::unique_ptr<LoadedModel> model) {
-          const Napi::Value facts = from_info(env, *model, path.string(), options);
+        [path, options, callbacks](Napi::Env env, RunningModel model) {
+          const Napi::Value facts = from_info(env, model.engine->model(), path.string(), options);
           return ModelObject::wrap(env, std::move(model), facts, callbacks->on_updates.Value());
         });
   });
@@ -165,16 +169,18 @@ Napi::Value benchmark(const Napi::CallbackInfo& info) {
         Napi::Persistent(to_function(info[5], "onSeconds")));
     Environment& environment = Environment::of(info.Env());
     const auto run = [=, owner = environment.shared_from_this()] {
-      const auto go_on = [=] { return !stopped->load() && !owner->closing(); };
+      const auto ended = [=] { return stopped->load() || owner->closing(); };
       auto model = LoadedModel::load(
-          path, options, [&](uint64_t, uint64_t) { return go_on(); }, available_memory());
+          path, options, [&](uint64_t, uint64_t) { return !ended(); }, available_memory());
       for (uint32_t i = 0; i < cases.size(); ++i)
-        run_benchmark(*model, cases[i], repetitions, [&](double seconds) {
-          owner->post([on_seconds, i, seconds](Napi::Env env) {
-            on_seconds->Call({Napi::Number::New(env, i), Napi::Number::New(env, seconds)});
-          });
-          return go_on();
-        });
+        run_benchmark(
+            *model, cases[i], repetitions,
+            [&](double seconds) {
+              owner->post([on_seconds, i, seconds](Napi::Env env) {
+                on_seconds->Call({Napi::Number::New(env, i), Napi::Number::New(env, seconds)});
+              });
+            },
+            ended);
       return model;
     };
     return environment.run_async(

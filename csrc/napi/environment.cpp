@@ -1,6 +1,7 @@
 #include "napi/environment.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "napi/model_object.h"
 
@@ -30,6 +31,17 @@ void Environment::post(std::function<void(Napi::Env)> task) {
   awake_ = napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking) == napi_ok;
 }
 
+/// An exception that a callback of ours let out is a defect: it is told as an uncaught one, and
+/// does not keep the tasks behind it from running.
+static void report_pending(napi_env env) {
+  bool pending = false;
+  napi_is_exception_pending(env, &pending);
+  if (!pending) return;
+  napi_value exception = nullptr;
+  napi_get_and_clear_last_exception(env, &exception);
+  napi_fatal_exception(env, exception);
+}
+
 /// The thread-safe function's callback: all that came since the last one. `env` is null while the
 /// environment is torn down; then nothing else may be touched.
 void Environment::deliver(napi_env env, napi_value, void* context, void*) {
@@ -49,6 +61,7 @@ void Environment::deliver(napi_env env, napi_value, void* context, void*) {
     napi_get_undefined(env, &undefined);
     if (napi_coerce_to_string(env, undefined, &text) != napi_ok) return;
     task(env);
+    report_pending(env);
   }
 }
 
@@ -60,8 +73,19 @@ void Environment::release(Napi::Env env) {
   if (--retained_ == 0) napi_unref_threadsafe_function(env, wake_);
 }
 
-void Environment::spawn(std::function<void()> work) {
-  threads_.emplace_back(std::move(work));
+void Environment::spawn(std::function<Rest()> work) {
+  try {
+    threads_.emplace_back([self = shared_from_this(), work = std::move(work)]() mutable {
+      Rest rest = work();
+      work = nullptr;  // what it still holds ends before the thread counts as finished
+      self->post([id = std::this_thread::get_id(), rest = std::move(rest)](Napi::Env env) {
+        Environment::of(env).join_finished(id);
+        if (rest) rest(env);
+      });
+    });
+  } catch (const std::system_error& error) {
+    fail(ErrorCode::kOutOfMemory, "the system starts no further thread: ", error.what());
+  }
 }
 
 void Environment::join_finished(std::thread::id id) {

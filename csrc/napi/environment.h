@@ -17,6 +17,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -45,11 +46,15 @@ class Environment : public std::enable_shared_from_this<Environment> {
   /// While the count of retains is above that of releases, the event loop stays alive.
   void retain(Napi::Env env);
   void release(Napi::Env env);
-  /// Runs `work` on a thread of its own, joined before the environment ends.
-  void spawn(std::function<void()> work);
+  /// What is left to do on the JS thread after work elsewhere; may be empty.
+  using Rest = std::function<void(Napi::Env)>;
+  /// Runs `work`, which must not throw, on a thread of its own; then joins the thread and runs the
+  /// rest that `work` gave back on the JS thread. The rest is dropped, but the thread joined, where
+  /// the environment closes meanwhile. Throws kOutOfMemory where no thread can be started.
+  void spawn(std::function<Rest()> work);
   /// `spawn` that settles a promise: `work()` runs there, `convert(env, result)` here.
   template <class Work, class Convert>
-  Napi::Promise run_async(Napi::Env env, Work work, Convert convert);
+  Napi::Value run_async(Napi::Env env, Work work, Convert convert);
 
   void add(ModelObject* model) { models_.insert(model); }
   void remove(ModelObject* model) { models_.erase(model); }
@@ -74,35 +79,60 @@ class Environment : public std::enable_shared_from_this<Environment> {
   std::set<ModelObject*> models_;
 };
 
+/// A new JavaScript object of a class, and the native one behind it. Throws kBackend where there is
+/// none: while a worker is terminated, any call into JavaScript may fail.
+template <class T>
+std::pair<Napi::Object, T*> construct(const Napi::FunctionReference& type) {
+  const Napi::Object object = type.New({});
+  T* native = object.IsEmpty() ? nullptr : T::Unwrap(object);
+  if (!native) fail(ErrorCode::kBackend, "the environment makes no further object");
+  return {object, native};
+}
+
+/// Settles a promise with what `make` gives or throws, also where a value could not be made (a text
+/// that is too long for JavaScript, say) and left an exception behind.
+template <class Make>
+void settle(Napi::Env env, napi_deferred deferred, Make make) {
+  Napi::Value value;
+  try {
+    value = make();
+  } catch (...) {
+    napi_reject_deferred(env, deferred, to_js_error(env, current_error()));
+    return;
+  }
+  if (!env.IsExceptionPending()) {
+    napi_resolve_deferred(env, deferred, value);
+    return;
+  }
+  const std::string reason = env.GetAndClearPendingException().Message();
+  napi_reject_deferred(env, deferred, to_js_error(env, {ErrorCode::kBackend, reason}));
+}
+
 template <class Work, class Convert>
-Napi::Promise Environment::run_async(Napi::Env env, Work work, Convert convert) {
+Napi::Value Environment::run_async(Napi::Env env, Work work, Convert convert) {
   using Result = std::invoke_result_t<Work>;
-  const auto deferred = Napi::Promise::Deferred::New(env);
-  retain(env);
-  spawn([self = shared_from_this(), deferred, work = std::move(work),
-         convert = std::move(convert)]() mutable {
+  napi_deferred deferred = nullptr;
+  napi_value promise = nullptr;
+  // Fails while a worker is terminated; then nobody is left to wait.
+  if (napi_create_promise(env, &deferred, &promise) != napi_ok) return {};
+  // Work and convert go back with the rest, so that what they hold ends on the JS thread.
+  spawn([deferred, work = std::move(work), convert = std::move(convert)]() mutable -> Rest {
     const auto result = std::make_shared<std::variant<std::monostate, Result, Error>>();
     try {
       *result = work();
     } catch (...) {
       *result = current_error();
     }
-    // The closures go with the message, so that what they hold ends on the JS thread.
-    self->post([id = std::this_thread::get_id(), deferred, result, work = std::move(work),
-                convert = std::move(convert)](Napi::Env js) {
-      Environment& environment = Environment::of(js);
-      environment.join_finished(id);
-      environment.release(js);
-      if (const Error* error = std::get_if<Error>(result.get()))
-        return deferred.Reject(to_js_error(js, *error));
-      try {
-        deferred.Resolve(convert(js, std::move(std::get<Result>(*result))));
-      } catch (...) {
-        deferred.Reject(to_js_error(js, current_error()));
-      }
-    });
+    return [deferred, result, work = std::move(work), convert = std::move(convert)](Napi::Env js) {
+      Environment::of(js).release(js);
+      settle(js, deferred, [&]() -> Napi::Value {
+        if (const Error* error = std::get_if<Error>(result.get())) throw *error;
+        return convert(js, std::move(std::get<Result>(*result)));
+      });
+    };
   });
-  return deferred.Promise();
+  retain(env);
+  return {env, promise};
 }
 
 }  // namespace cria::js

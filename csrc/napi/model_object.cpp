@@ -35,53 +35,56 @@ Napi::Function ModelObject::define(Napi::Env env) {
 
 ModelObject::ModelObject(const Napi::CallbackInfo& info)
     : ObjectWrap(info), environment_(Environment::of(info.Env()).shared_from_this()) {
-  box_ = std::make_shared<UpdateBox>(environment_, this);
   environment_->add(this);
 }
 
 ModelObject::~ModelObject() {
   environment_->remove(this);
-  box_->disown();
-  if (!engine_) return;
-  engine_->stop();
+  if (model_.box) model_.box->set_owner(nullptr);
+  if (!model_.engine || environment_->closing()) return;
   // Nobody holds the model any more: its thread ends on its own time, not the event loop's.
-  if (environment_->closing()) return;
-  environment_->spawn([engine = std::shared_ptr<Engine>(std::move(engine_)), box = box_]() mutable {
-    engine.reset();
-  });
+  model_.engine->stop();
+  const auto ending = std::make_shared<RunningModel>(std::move(model_));
+  try {
+    environment_->spawn([ending]() -> Environment::Rest {
+      ending->engine.reset();
+      return {};
+    });
+  } catch (const Error&) {
+    ending->engine.reset();  // no thread to be had: then here
+  }
 }
 
-Napi::Value ModelObject::wrap(Napi::Env env, std::unique_ptr<LoadedModel> model,
-                              const Napi::Value& info, const Napi::Function& on_updates) {
-  const Napi::Object object = Environment::of(env).model_class.New({});
-  if (object.IsEmpty()) fail(ErrorCode::kBackend, "the model's object could not be made");
+Napi::Value ModelObject::wrap(Napi::Env env, RunningModel model, const Napi::Value& info,
+                              const Napi::Function& on_updates) {
+  const auto [object, self] = construct<ModelObject>(Environment::of(env).model_class);
   object.Set("info", info);
-  object.Set("tokenizer", TokenizerObject::wrap(env, model->tokenizer));
-  object.Set("onUpdates", on_updates);  // lives as long as the object
-  ModelObject* self = Unwrap(object);
-  self->on_updates_ = Napi::Weak(on_updates);
-  self->engine_ = std::make_unique<Engine>(std::move(model), *self->box_);
+  object.Set("tokenizer", TokenizerObject::wrap(env, model.engine->model().tokenizer));
+  object.Set("onUpdates", on_updates);
+  self->model_ = std::move(model);
+  self->model_.box->set_owner(self);
   return object;
 }
 
 void ModelObject::stop() {
-  if (engine_) engine_->stop();
+  if (model_.engine) model_.engine->stop();
 }
 
 void ModelObject::join() {
-  engine_.reset();
+  model_.engine.reset();
 }
 
 Napi::Value ModelObject::generate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    if (!engine_) fail(ErrorCode::kDisposed, "the model was disposed; load it again to generate");
+    if (!model_.engine)
+      fail(ErrorCode::kDisposed, "the model was disposed; load it again to generate");
     std::shared_ptr<Request> request = to_request(info[0]);
     if (info.Env().IsExceptionPending()) return info.Env().Undefined();
     if (!running_.emplace(request->id, request).second)
       fail(ErrorCode::kBadArgument, "id: request ", request->id, " is running already");
     environment_->retain(info.Env());
-    if (running_.size() == 1) on_updates_.Ref();
-    engine_->post(std::move(request));
+    if (running_.size() == 1) Ref();
+    model_.engine->post(std::move(request));
     return info.Env().Undefined();
   });
 }
@@ -89,8 +92,8 @@ Napi::Value ModelObject::generate(const Napi::CallbackInfo& info) {
 Napi::Value ModelObject::cancel(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto id = static_cast<int32_t>(to_whole(info[0], "id", 1, INT32_MAX));
-    if (const auto at = running_.find(id); engine_ && at != running_.end())
-      engine_->cancel(*at->second);
+    if (const auto at = running_.find(id); model_.engine && at != running_.end())
+      model_.engine->cancel(*at->second);
     return info.Env().Undefined();
   });
 }
@@ -98,20 +101,21 @@ Napi::Value ModelObject::cancel(const Napi::CallbackInfo& info) {
 Napi::Value ModelObject::release_sequence(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto sequence = static_cast<uint32_t>(to_whole(info[0], "sequence", 1, UINT32_MAX));
-    if (engine_) engine_->release_sequence(sequence);
+    if (model_.engine) model_.engine->release_sequence(sequence);
     return info.Env().Undefined();
   });
 }
 
 Napi::Value ModelObject::dispose(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    if (engine_) engine_->stop();
+    stop();
+    const auto ending = std::make_shared<RunningModel>(model_.box, std::move(model_.engine));
     // The engine's last updates are posted while its thread ends, so they arrive before the
     // promise.
     return environment_->run_async(
         info.Env(),
-        [engine = std::shared_ptr<Engine>(std::move(engine_)), box = box_]() mutable {
-          engine.reset();
+        [ending] {
+          ending->engine.reset();
           return true;
         },
         [](Napi::Env env, bool) { return env.Undefined(); });
@@ -121,13 +125,13 @@ Napi::Value ModelObject::dispose(const Napi::CallbackInfo& info) {
 void ModelObject::deliver(Napi::Env env, const std::vector<Update>& updates) {
   const Napi::Array array = Napi::Array::New(env, updates.size());
   for (uint32_t i = 0; i < updates.size(); ++i) array.Set(i, from_update(env, updates[i]));
-  const Napi::Function callback = on_updates_.Value();
+  const Napi::Value callback = Value().Get("onUpdates");
   for (const Update& update : updates) {
     if (!update.end || running_.erase(update.request) == 0) continue;
-    if (running_.empty()) on_updates_.Unref();
+    if (running_.empty()) Unref();
     environment_->release(env);
   }
-  callback.Call({array});
+  if (callback.IsFunction()) callback.As<Napi::Function>().Call({array});
 }
 
 }  // namespace cria::js

@@ -18,28 +18,34 @@ namespace cria::js {
 /// on its way at a time.
 class UpdateBox final : public UpdateSink, public std::enable_shared_from_this<UpdateBox> {
  public:
-  UpdateBox(std::shared_ptr<Environment> environment, ModelObject* owner)
-      : environment_(std::move(environment)), owner_(owner) {}
+  explicit UpdateBox(std::shared_ptr<Environment> environment)
+      : environment_(std::move(environment)) {}
 
   void publish(std::vector<Update> updates) noexcept override;  // engine's thread
-  void disown() { owner_ = nullptr; }                           // JS thread
+  void set_owner(ModelObject* owner) { owner_ = owner; }        // JS thread
 
  private:
   void deliver(Napi::Env env);
 
   const std::shared_ptr<Environment> environment_;
-  ModelObject* owner_;  // JS thread only
-  std::mutex mutex_;    // guards the two below
+  ModelObject* owner_ = nullptr;  // JS thread only
+  std::mutex mutex_;              // guards the two below
   std::vector<Update> updates_;
   bool on_its_way_ = false;
+};
+
+/// An engine and what takes its updates, made together on a load's thread.
+struct RunningModel {
+  std::shared_ptr<UpdateBox> box;  // outlives the engine
+  std::unique_ptr<Engine> engine;
 };
 
 class ModelObject : public Napi::ObjectWrap<ModelObject> {
  public:
   static Napi::Function define(Napi::Env env);
   /// The JavaScript object of `model`, whose updates go to `on_updates`.
-  static Napi::Value wrap(Napi::Env env, std::unique_ptr<LoadedModel> model,
-                          const Napi::Value& info, const Napi::Function& on_updates);
+  static Napi::Value wrap(Napi::Env env, RunningModel model, const Napi::Value& info,
+                          const Napi::Function& on_updates);
 
   explicit ModelObject(const Napi::CallbackInfo& info);
   ~ModelObject() override;
@@ -58,11 +64,9 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Environment> environment_;
-  std::shared_ptr<UpdateBox> box_;
-  std::unique_ptr<Engine> engine_;  // null once disposed
+  RunningModel model_;  // without an engine once disposed
+  /// While there are any, the object holds itself: it is not collected before their last updates.
   std::unordered_map<int32_t, std::shared_ptr<Request>> running_;
-  Napi::FunctionReference on_updates_;  // strong only while requests run, so that a model that
-                                        // nobody holds can be collected
 };
 
 }  // namespace cria::js

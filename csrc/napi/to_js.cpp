@@ -198,7 +198,9 @@ Napi::Value from_file(Napi::Env env, const gguf::File& file, const std::string& 
           if constexpr (std::is_same_v<T, std::string_view>) return from_text(env, v);
         },
         entry.value);
-    metadata.Set(from_text(env, entry.key), value);
+    // Defined, not set: a key may be called __proto__.
+    metadata.DefineProperty(Napi::PropertyDescriptor::Value(
+        from_text(env, entry.key).As<Napi::Name>(), value, napi_default_jsproperty));
   }
   const Napi::Array tensors = Napi::Array::New(env, file.tensors().size());
   uint32_t index = 0, parts = 1;
@@ -241,6 +243,7 @@ Napi::Value from_vocab(Napi::Env env, const text::Tokenizer& tokenizer) {
   out.Set("eos", vocab.eos);
   out.Set("unknown", vocab.unknown);
   out.Set("addBos", vocab.add_bos);
+  out.Set("maxPieceBytes", from_count(env, tokenizer.max_piece_bytes()));
   out.Set("endOfGeneration", ends);
   out.Set("controlPieces", from_strings(env, control));
   return out;

@@ -15,10 +15,9 @@ Napi::Function TokenizerObject::define(Napi::Env env) {
 }
 
 Napi::Value TokenizerObject::wrap(Napi::Env env, std::shared_ptr<const text::Tokenizer> tokenizer) {
-  const Napi::Object object = Environment::of(env).tokenizer_class.New({});
-  if (object.IsEmpty()) fail(ErrorCode::kBackend, "the tokenizer's object could not be made");
+  const auto [object, self] = construct<TokenizerObject>(Environment::of(env).tokenizer_class);
   object.Set("vocab", from_vocab(env, *tokenizer));
-  Unwrap(object)->tokenizer_ = std::move(tokenizer);
+  self->tokenizer_ = std::move(tokenizer);
   return object;
 }
 
@@ -74,9 +73,7 @@ Napi::Function DecoderObject::define(Napi::Env env) {
 
 Napi::Value DecoderObject::wrap(Napi::Env env, std::shared_ptr<const text::Tokenizer> tokenizer,
                                 bool special) {
-  const Napi::Object object = Environment::of(env).decoder_class.New({});
-  if (object.IsEmpty()) fail(ErrorCode::kBackend, "the decoder's object could not be made");
-  DecoderObject* self = Unwrap(object);
+  const auto [object, self] = construct<DecoderObject>(Environment::of(env).decoder_class);
   self->decoder_ = std::make_unique<text::StreamDecoder>(*tokenizer, special);
   self->tokenizer_ = std::move(tokenizer);
   return object;

@@ -27,7 +27,8 @@ function generate(
     router: model.router,
     assertOpen() {
       if (!isOpen) throw new CriaError('ERR_CRIA_DISPOSED', 'gone')
-    }
+    },
+    assertFits() {}
   }
   return new Generation((control) => {
     const order = { settings: checkGenerate(options), sequence: 0, prepare }

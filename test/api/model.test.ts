@@ -1,5 +1,4 @@
 /** Generating with the demo model: the whole path, from text to text. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Model } from '../../lib/index.js'
@@ -315,15 +314,21 @@ describe('disposing', () => {
   test('while generations run: they reject, iterators too; later calls as well', async () => {
     const other = await Cria.load(demo)
     const chat = other.session()
-    const running = [other.generate('Once'), other.generate('The'), chat.send('Hi')]
+    const endless = { logitBias: { [other.tokenizer.eosId as number]: -Infinity } }
+    const running = [
+      other.generate('Once', endless),
+      other.generate('The', endless),
+      chat.send('Hi', endless)
+    ]
     const outcomes = running.map((generation) =>
       expect(generation).rejects.toMatchObject({ code: 'ERR_CRIA_DISPOSED' })
     )
+    const chunks = other.generate('A', endless)[Symbol.asyncIterator]()
+    await chunks.next()
     const reading = (async () => {
-      for await (const _ of other.generate('A'));
+      while (!(await chunks.next()).done);
     })()
     const read = expect(reading).rejects.toMatchObject({ code: 'ERR_CRIA_DISPOSED' })
-    await sleep(20)
     await Promise.all([other.dispose(), other.dispose()])
     await Promise.all([...outcomes, read])
     await other.dispose()

@@ -1,24 +1,14 @@
 /** Worker threads, and processes that end while a model works. */
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
-import { cria, root } from './support/built.js'
-
-const run = promisify(execFile)
-const importCria = `import { Model } from ${JSON.stringify(new URL('dist/index.js', root).href)}\n`
+import { cria } from './support/built.js'
+import { importCria, script } from './support/script.js'
 
 function worker(code: string): Worker {
   const source = encodeURIComponent(importCria + code)
   return new Worker(new URL(`data:text/javascript,${source}`))
-}
-
-/** Runs a script in a process of its own; rejects where it fails or crashes. */
-async function script(code: string): Promise<string> {
-  const args = ['--input-type=module', '-e', importCria + code]
-  return (await run(process.execPath, args, { timeout: 60_000 })).stdout
 }
 
 test.each([

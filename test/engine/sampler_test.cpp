@@ -105,6 +105,13 @@ TEST(no_number_among_the_logits_is_an_error) {
   }
 }
 
+TEST(a_bias_that_bans_everything_is_the_callers_fault) {
+  Sampling sampling = plain();
+  sampling.logit_bias = {{0, -kInfinity}, {1, -kInfinity}};
+  std::vector<float> logits = {1, 2};
+  CHECK_THROWS(ErrorCode::kBadArgument, Sampler(sampling).draw(logits, {}, 0), "logitBias");
+}
+
 TEST(frequencies_follow_the_softmax) {
   const std::vector<float> logits = {0, 1, 2, -1};
   for (const float temperature : {0.5f, 1.0f, 2.0f}) {

@@ -74,6 +74,7 @@ void check_pages(const Scheduler& scheduler, int total) {
   for (const Task* task : scheduler.tasks()) {
     held.insert(task->pages.begin(), task->pages.end());
     count += task->pages.size();
+    CHECK(task->reused <= task->cached);  // also after it was sent back
     CHECK(KvCache::pages_for(task->cached) <= static_cast<int>(task->pages.size()));
   }
   CHECK_EQ(held.size(), count);  // no page has two owners

@@ -158,7 +158,7 @@ TEST(huge_counts_cost_nothing) {
 TEST(a_long_file_of_zeros_with_huge_counts_costs_little) {
   // Long enough to hold what the header announces: it must fail at the first entry, not after
   // reserving for all of them.
-  Bytes bytes = GgufBuilder().claim_entries(60000).claim_tensors(1000000).bytes();
+  Bytes bytes = GgufBuilder().claim_entries(4000).claim_tensors(32000).bytes();
   bytes.resize(size_t{64} << 20);
   test::reset_allocations();
   CHECK_THROWS(ErrorCode::kBadGguf, File::parse(bytes), "key is empty");

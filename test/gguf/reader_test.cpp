@@ -86,6 +86,10 @@ TEST(strings_and_arrays_are_views_of_the_file) {
   CHECK(words.size() == 3 && words[0] == "a" && words[1] == "" && words[2] == text);
   CHECK(test::within(std::as_bytes(std::span(words[2])), bytes));
   CHECK(file.get_strings("no words")->empty());
+  CHECK_EQ(file.get_strings("words", words.size())->size(), words.size());
+  CHECK_THROWS(ErrorCode::kBadGguf, file.get_strings("words", words.size() - 1), "at most");
+  CHECK_THROWS(ErrorCode::kBadGguf, file.get_floats("floats", 1), "at most 1");
+  CHECK_THROWS(ErrorCode::kBadGguf, file.get_ints("ints", 1), "at most 1");
   CHECK((*file.get_floats("floats") == std::vector<float>{1.5f, -2.0f}));
   CHECK((*file.get_ints("ints") == std::vector<int64_t>{3, -4}));
   CHECK((*file.get_ints("u64s") == std::vector<int64_t>{1, 1ll << 62}));

@@ -1,4 +1,7 @@
 // Configurations and shapes that a file may claim.
+#include <map>
+#include <random>
+
 #include "base/temp_folder.h"
 #include "cpu/cpu_backend.h"
 #include "engine/loaded_model.h"
@@ -175,6 +178,62 @@ TEST(plan_is_refused_before_anything_is_allocated) {
   const auto model = LoadedModel::load(path, options, never, uint64_t{1} << 30);
   CHECK(model->plan.context_size < 10000000);
   CHECK(model->plan.total() < uint64_t{1} << 30);
+}
+
+TEST(a_cache_that_64_bits_do_not_count_is_refused) {
+  Config config;
+  config.layers = 1024;
+  config.kv_heads = 4096;
+  config.head_width = 1024;  // 2^39 bytes a page, and 4 in the list of free pages
+  const uint64_t page = (uint64_t{1} << 39) + 4;
+  CHECK_EQ(cache_bytes(config, 1), page);
+  const auto most = static_cast<int64_t>((uint64_t{1} << 62) / page);
+  CHECK_EQ(cache_bytes(config, most), page * static_cast<uint64_t>(most));
+  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(config, most + 1), "smaller contextSize");
+  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(config, int64_t{1} << 25), "contextSize");
+  config = {};
+  config.layers = config.kv_heads = 1;
+  config.head_width = 2;
+  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(config, int64_t{INT32_MAX} + 1), "contextSize");
+}
+
+// Any value a header may hold for any key: an error or a model, never anything else.
+TEST(hostile_configurations) {
+  const std::vector<uint64_t> values = {0,       1,          2,          3,          7,
+                                        8,       16,         63,         64,         65,
+                                        1 << 10, 1 << 16,    1 << 20,    1u << 31,   UINT32_MAX,
+                                        1 << 30, 1ull << 33, 1ull << 62, 1ull << 63, UINT64_MAX};
+  const std::vector<const char*> keys = {
+      "block_count",          "embedding_length",     "feed_forward_length",
+      "attention.head_count", "context_length",       "attention.head_count_kv",
+      "rope.dimension_count", "attention.key_length", "attention.value_length",
+      "rope.freq_base",       "rope.scaling.factor",  "expert_count"};
+  std::mt19937 random(11);
+  TempFolder folder;
+  int loaded = 0;
+  for (int round = 0; round < 400; ++round) {
+    // Most keys stay right, so that some files get through to the shapes and to the plan.
+    std::map<std::string, uint64_t> right = {
+        {"block_count", 2},      {"embedding_length", 64},    {"feed_forward_length", 96},
+        {"context_length", 256}, {"attention.head_count", 4}, {"attention.head_count_kv", 2}};
+    for (int change = 0; change < 2; ++change)
+      right[keys[random() % keys.size()]] = values[random() % values.size()];
+    TinyLlama tiny({.keyless = true});
+    GgufBuilder file = tiny.file();
+    for (const auto& [key, value] : right) file.u64("llama." + key, value);
+    LoadOptions options;
+    options.context_size = random() % 2 ? 0 : static_cast<int64_t>(values[random() % 12]);
+    options.sequences = static_cast<int64_t>(values[random() % 8]);
+    try {
+      LoadedModel::load(
+          file.write(folder / "hostile.gguf"), options, [](uint64_t, uint64_t) { return true; },
+          uint64_t{1} << 30);
+      ++loaded;
+    } catch (const Error& error) {
+      CHECK(error.code() != ErrorCode::kBackend);
+    }
+  }
+  CHECK(loaded > 10);
 }
 
 TEST(options_out_of_range) {

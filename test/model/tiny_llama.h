@@ -20,6 +20,7 @@ struct TinyShape {
   bool tied = false;
   bool biases = false;
   bool rope_factors = false;
+  bool keyless = false;  // without the llama.* keys, for a test to write its own
   std::map<std::string, float> floats = {};  // further llama.* keys
   std::map<std::string, std::string> texts = {};
   uint32_t seed = 1;
@@ -48,6 +49,7 @@ class TinyLlama {
  private:
   void metadata() {
     file_.string("general.architecture", "llama").string("general.name", "tiny");
+    if (shape_.keyless) return;
     const auto whole = [&](const char* key, int value) {
       file_.u32(std::string("llama.") + key, static_cast<uint32_t>(value));
     };

@@ -209,6 +209,22 @@ TEST(a_batch_equals_its_singles) {
   }
 }
 
+TEST(forward_stops_between_layers_when_told_and_can_be_repeated) {
+  const auto model = load(TinyLlama({.layers = 3}));
+  const std::vector<int32_t> ids = random_ids(9, 300, 4);
+  const auto want = run(*model, ids, 9);
+  const std::vector<int32_t> pages = {0};
+  const Slice slice{0, 9, 0, pages.data()};
+  int asked = 0;
+  std::vector<float> logits(static_cast<size_t>(model->config.vocab));
+  const int64_t last = 8;
+  const Batch batch{ids, {&slice, 1}, {&last, 1}};
+  CHECK(!model->transformer.forward(batch, logits.data(), [&] { return ++asked == 2; }));
+  CHECK_EQ(asked, 2);
+  CHECK(model->transformer.forward(batch, logits.data(), [] { return false; }));
+  CHECK_EQ(std::memcmp(logits.data(), want.data() + 8 * logits.size(), logits.size() * 4), 0);
+}
+
 TEST(forward_refuses_more_than_its_limits) {
   const auto model = load(TinyLlama({}));
   const std::vector<int32_t> ids(static_cast<size_t>(model->plan.limits.tokens) + 1, 1);

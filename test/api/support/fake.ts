@@ -16,6 +16,7 @@ const vocab = {
   unknown: 0,
   addBos: true,
   endOfGeneration: [2],
+  maxPieceBytes: 16,
   controlPieces: ['<s>', '</s>']
 }
 
@@ -39,7 +40,7 @@ export class FakeModel implements NativeModel {
   disposals = 0
 
   constructor(chatTemplate: string | null = null) {
-    this.info = { vocabSize: vocab.size, chatTemplate } as NativeModelInfo
+    this.info = { vocabSize: vocab.size, contextSize: 512, chatTemplate } as NativeModelInfo
   }
 
   generate(request: NativeRequest): void {
