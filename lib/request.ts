@@ -95,7 +95,6 @@ export class Request implements UpdateSink {
   }
 
   lost(error: Error): void {
-    this.#control.fail(error) // even where ending failed halfway
     this.#fail(error)
     this.#close()
   }
@@ -121,6 +120,7 @@ export class Request implements UpdateSink {
     if (!this.#end()) return
     const result = this.#control.finish(end)
     this.#order.onSettled?.(result)
+    this.#unlisten()
   }
 
   readonly #fail = (error: unknown): void => {
@@ -128,14 +128,19 @@ export class Request implements UpdateSink {
     this.#control.fail(error)
     this.#order.onSettled?.()
     if (this.#id === 0) this.#close()
+    this.#unlisten()
   }
 
   /** True the first time. */
   #end(): boolean {
     if (this.#ended) return false
     this.#ended = true
-    this.#order.settings.signal?.removeEventListener('abort', this.#abort)
     return true
+  }
+
+  /** Last, once callers are served: a signal of the caller's own making may throw here. */
+  #unlisten(): void {
+    this.#order.settings.signal?.removeEventListener('abort', this.#abort)
   }
 
   #close(): void {

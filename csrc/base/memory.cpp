@@ -4,14 +4,11 @@
 #include <array>
 #include <cstdio>
 #include <fstream>
-#include <limits>
 
 #include "base/control_group.h"
 
 namespace cria {
 namespace {
-
-constexpr uint64_t kUnknown = std::numeric_limits<uint64_t>::max();
 
 /// MemAvailable of /proc/meminfo, in bytes.
 uint64_t system_available() {
@@ -22,7 +19,7 @@ uint64_t system_available() {
     if (key == "MemAvailable:") return kilobytes * 1024;
     std::getline(in, unit);
   }
-  return kUnknown;
+  return GroupLimits::kNoLimit;
 }
 
 }  // namespace

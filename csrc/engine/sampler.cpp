@@ -93,9 +93,6 @@ void Sampler::collect(std::span<const float> logits) {
   candidates_.clear();
   for (size_t i = 0; i < logits.size(); ++i)
     if (possible(logits[i])) candidates_.push_back({static_cast<int32_t>(i), logits[i], 0});
-  const auto likelier = [](const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-  };
   const auto k = static_cast<size_t>(sampling_.top_k);
   if (k == 0 || k >= candidates_.size()) {
     std::sort(candidates_.begin(), candidates_.end(), likelier);
@@ -127,9 +124,7 @@ void Sampler::keep_typical() {
   size_t kept = 0;
   while (kept < candidates_.size() && mass < sampling_.typical_p) mass += candidates_[kept++].p;
   candidates_.resize(kept);
-  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-  });
+  std::sort(candidates_.begin(), candidates_.end(), likelier);
   normalize();
 }
 

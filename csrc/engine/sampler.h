@@ -33,6 +33,11 @@ class Sampler {
     double p;
   };
 
+  /// The order of candidates: falling logits, the lower id first among equals.
+  static bool likelier(const Candidate& a, const Candidate& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+  }
+
   void bias(std::span<float> logits) const;
   void penalize(std::span<float> logits, std::span<const int32_t> history);
   void collect(std::span<const float> logits);  // candidates, likeliest first, top-k applied

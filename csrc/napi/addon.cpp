@@ -97,26 +97,29 @@ struct LoadCallbacks {
   Napi::FunctionReference on_updates, on_progress;
 };
 
-/// The flag that `cancelLoad(token)` sets.
-std::shared_ptr<std::atomic<bool>> cancel_flag(Napi::Env env, const Napi::Value& token) {
-  auto& loads = Environment::of(env).loads;
+/// Whether a long call should give up: `cancelLoad(token)` was called, or the environment ends.
+std::function<bool()> stop_check(Napi::Env env, const Napi::Value& token) {
+  Environment& environment = Environment::of(env);
+  auto& loads = environment.loads;
   std::erase_if(loads, [](const auto& load) { return load.second.expired(); });
   auto flag = std::make_shared<std::atomic<bool>>(false);
   loads[static_cast<uint32_t>(to_whole(token, "token", 0, UINT32_MAX))] = flag;
-  return flag;
+  return [flag, owner = environment.shared_from_this()] {
+    return flag->load(std::memory_order_relaxed) || owner->closing();
+  };
 }
 
 /// Tells JavaScript how far a load is; false once it was cancelled.
 LoadProgress progress_teller(std::shared_ptr<Environment> environment,
                              std::shared_ptr<LoadCallbacks> callbacks,
-                             std::shared_ptr<std::atomic<bool>> cancelled) {
+                             std::function<bool()> stopped) {
   return [=](uint64_t loaded, uint64_t total) {
     environment->post([callbacks, loaded, total](Napi::Env env) {
       callbacks->on_progress.Call({Napi::String::New(env, "weights"),
                                    Napi::Number::New(env, static_cast<double>(loaded)),
                                    Napi::Number::New(env, static_cast<double>(total))});
     });
-    return !cancelled->load(std::memory_order_relaxed) && !environment->closing();
+    return !stopped();
   };
 }
 
@@ -124,7 +127,7 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto path = to_path(info[0]);
     const LoadOptions options = to_load_options(info[1]);
-    const auto cancelled = cancel_flag(info.Env(), info[2]);
+    const auto stopped = stop_check(info.Env(), info[2]);
     const auto callbacks = std::make_shared<LoadCallbacks>();
     callbacks->on_updates = Napi::Persistent(to_function(info[3], "onUpdates"));
     callbacks->on_progress = Napi::Persistent(to_function(info[4], "onProgress"));
@@ -132,7 +135,7 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
     return environment.run_async(
         info.Env(),
         [path, options, box = std::make_shared<UpdateBox>(environment.shared_from_this()),
-         progress = progress_teller(environment.shared_from_this(), callbacks, cancelled)] {
+         progress = progress_teller(environment.shared_from_this(), callbacks, stopped)] {
           auto model = LoadedModel::load(path, options, progress, available_memory());
           return RunningModel{box, std::make_unique<Engine>(std::move(model), *box)};
         },
@@ -164,14 +167,13 @@ Napi::Value benchmark(const Napi::CallbackInfo& info) {
     const LoadOptions options = to_load_options(info[1]);
     const std::vector<BenchmarkCase> cases = to_cases(info[2]);
     const auto repetitions = static_cast<int>(to_whole(info[3], "repetitions", 1, 10000));
-    const auto stopped = cancel_flag(info.Env(), info[4]);
+    const auto stopped = stop_check(info.Env(), info[4]);
     const auto on_seconds = std::make_shared<Napi::FunctionReference>(
         Napi::Persistent(to_function(info[5], "onSeconds")));
     Environment& environment = Environment::of(info.Env());
     const auto run = [=, owner = environment.shared_from_this()] {
-      const auto ended = [=] { return stopped->load() || owner->closing(); };
       auto model = LoadedModel::load(
-          path, options, [&](uint64_t, uint64_t) { return !ended(); }, available_memory());
+          path, options, [&](uint64_t, uint64_t) { return !stopped(); }, available_memory());
       for (uint32_t i = 0; i < cases.size(); ++i)
         run_benchmark(
             *model, cases[i], repetitions,
@@ -180,7 +182,7 @@ Napi::Value benchmark(const Napi::CallbackInfo& info) {
                 on_seconds->Call({Napi::Number::New(env, i), Napi::Number::New(env, seconds)});
               });
             },
-            ended);
+            stopped);
       return model;
     };
     return environment.run_async(

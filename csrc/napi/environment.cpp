@@ -6,6 +6,20 @@
 #include "napi/model_object.h"
 
 namespace cria::js {
+namespace {
+
+/// An exception that a callback of ours let out is a defect: it is told as an uncaught one, and
+/// does not keep the tasks behind it from running.
+void report_pending(napi_env env) {
+  bool pending = false;
+  napi_is_exception_pending(env, &pending);
+  if (!pending) return;
+  napi_value exception = nullptr;
+  napi_get_and_clear_last_exception(env, &exception);
+  napi_fatal_exception(env, exception);
+}
+
+}  // namespace
 
 std::shared_ptr<Environment> Environment::create(Napi::Env env) {
   const auto environment = std::make_shared<Environment>();
@@ -29,17 +43,6 @@ void Environment::post(std::function<void(Napi::Env)> task) {
   inbox_.push_back(std::move(task));
   if (awake_) return;
   awake_ = napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking) == napi_ok;
-}
-
-/// An exception that a callback of ours let out is a defect: it is told as an uncaught one, and
-/// does not keep the tasks behind it from running.
-static void report_pending(napi_env env) {
-  bool pending = false;
-  napi_is_exception_pending(env, &pending);
-  if (!pending) return;
-  napi_value exception = nullptr;
-  napi_get_and_clear_last_exception(env, &exception);
-  napi_fatal_exception(env, exception);
 }
 
 /// The thread-safe function's callback: all that came since the last one. `env` is null while the

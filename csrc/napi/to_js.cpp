@@ -27,31 +27,32 @@ Napi::Value from_uint(Napi::Env env, uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
 }
 
+Napi::Value from_value(Napi::Env env, const gguf::Value& value);
+
 Napi::Value from_array(Napi::Env env, const gguf::Array& array) {
   const uint64_t count = array.count <= kWholeArray ? array.count : kFirstElements;
   const Napi::Array elements = Napi::Array::New(env);
-  const std::vector<gguf::Value> values = gguf::first_elements(array, count);
-  for (uint32_t i = 0; i < values.size(); ++i) {
-    elements.Set(i, std::visit(
-                        [&]<class T>(const T& value) -> Napi::Value {
-                          if constexpr (std::is_same_v<T, uint64_t>) return from_uint(env, value);
-                          if constexpr (std::is_same_v<T, int64_t>) return from_int(env, value);
-                          if constexpr (std::is_same_v<T, double>)
-                            return Napi::Number::New(env, value);
-                          if constexpr (std::is_same_v<T, bool>)
-                            return Napi::Boolean::New(env, value);
-                          if constexpr (std::is_same_v<T, std::string_view>)
-                            return from_text(env, value);
-                          return env.Null();
-                        },
-                        values[i]));
-  }
+  for (const gguf::Value& value : gguf::first_elements(array, count))
+    elements.Set(elements.Length(), from_value(env, value));
   if (array.count <= kWholeArray) return elements;
   const Napi::Object summary = Napi::Object::New(env);
   summary.Set("type", gguf::value_type_name(array.type));
   summary.Set("length", from_count(env, array.count));
   summary.Set("first", elements);
   return summary;
+}
+
+Napi::Value from_value(Napi::Env env, const gguf::Value& value) {
+  return std::visit(
+      [&]<class T>(const T& v) -> Napi::Value {
+        if constexpr (std::is_same_v<T, gguf::Array>) return from_array(env, v);
+        if constexpr (std::is_same_v<T, uint64_t>) return from_uint(env, v);
+        if constexpr (std::is_same_v<T, int64_t>) return from_int(env, v);
+        if constexpr (std::is_same_v<T, double>) return Napi::Number::New(env, v);
+        if constexpr (std::is_same_v<T, bool>) return Napi::Boolean::New(env, v);
+        if constexpr (std::is_same_v<T, std::string_view>) return from_text(env, v);
+      },
+      value);
 }
 
 const char* reason_name(FinishReason reason) {
@@ -188,19 +189,10 @@ Napi::Value from_plan(Napi::Env env, const MemoryPlan& plan, uint64_t available)
 Napi::Value from_file(Napi::Env env, const gguf::File& file, const std::string& path) {
   const Napi::Object metadata = Napi::Object::New(env);
   for (const gguf::Entry& entry : file.entries()) {
-    const auto value = std::visit(
-        [&]<class T>(const T& v) -> Napi::Value {
-          if constexpr (std::is_same_v<T, gguf::Array>) return from_array(env, v);
-          if constexpr (std::is_same_v<T, uint64_t>) return from_uint(env, v);
-          if constexpr (std::is_same_v<T, int64_t>) return from_int(env, v);
-          if constexpr (std::is_same_v<T, double>) return Napi::Number::New(env, v);
-          if constexpr (std::is_same_v<T, bool>) return Napi::Boolean::New(env, v);
-          if constexpr (std::is_same_v<T, std::string_view>) return from_text(env, v);
-        },
-        entry.value);
     // Defined, not set: a key may be called __proto__.
-    metadata.DefineProperty(Napi::PropertyDescriptor::Value(
-        from_text(env, entry.key).As<Napi::Name>(), value, napi_default_jsproperty));
+    metadata.DefineProperty(
+        Napi::PropertyDescriptor::Value(from_text(env, entry.key).As<Napi::Name>(),
+                                        from_value(env, entry.value), napi_default_jsproperty));
   }
   const Napi::Array tensors = Napi::Array::New(env, file.tensors().size());
   uint32_t index = 0, parts = 1;
