@@ -166,7 +166,7 @@ class CpuBackend final : public Backend {
 
 Weight CpuBackend::import_weight(DType type, int64_t rows, int64_t cols, const std::byte* data) {
   const auto id = static_cast<uint32_t>(type);
-  if (id >= kDTypeTableSize || !kernels_.matmul[id].run)
+  if (id >= kDTypeTableSize || !kernels_.matmul[id].rows)
     fail(ErrorCode::kUnsupported, "the CPU has no kernel for tensor type ", id);
   const DTypeInfo& facts = dtype_info(type);
   if (rows < 1 || cols < 1 || cols % facts.block_weights != 0 || !data) {
@@ -257,7 +257,7 @@ void CpuBackend::multiply(const Matrix& x, const Prepared& input, const Projecti
   args.tokens = x.rows;
   args.out = p.out.data + first;
   args.out_stride = p.out.cols;
-  kernel.run(args);
+  kernel.rows(args);
   if (!p.bias) return;
   for (int64_t t = 0; t < x.rows; ++t)
     for (int64_t r = first; r < first + rows; ++r) p.out.row(t)[r] += p.bias[r];

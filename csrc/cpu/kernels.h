@@ -37,10 +37,24 @@ struct MatmulArgs {
   int64_t out_stride = 0;              // floats from one token to the next
 };
 
-/// The kernel of one weight type.
+/// The same product of packed weights (cpu/panels.h), for a range of panels and all tokens.
+struct PanelArgs {
+  const std::byte* weights = nullptr;  // the first panel, at a multiple of 64
+  int64_t panel_bytes = 0;             // from one panel to the next
+  int64_t panels = 0;                  // an even number
+  int64_t cols = 0;                    // K
+  const std::byte* x = nullptr;        // T rows in the form the kernel wants
+  int64_t x_stride = 0;                // bytes from one token to the next
+  int64_t tokens = 0;                  // T
+  float* out = nullptr;                // [T × 16·panels]
+  int64_t out_stride = 0;              // floats from one token to the next
+};
+
+/// The kernels of one weight type: for weights as they lie in the file, and for packed ones.
 struct Matmul {
   Activation input = Activation::kF32;
-  void (*run)(const MatmulArgs& args) = nullptr;  // null: the type is not computed
+  void (*rows)(const MatmulArgs& args) = nullptr;  // null: the type is not computed
+  void (*panels)(const PanelArgs& args) = nullptr;
 };
 
 /// Attention of the query heads of one token that share one KV head, over positions 0 … length−1.

@@ -179,7 +179,7 @@ struct Product {
     args.tokens = count;
     args.out = out.data();
     args.out_stride = n;
-    matmul.run(args);
+    matmul.rows(args);
     return {out.begin(), out.end()};
   }
   std::vector<float> run(const Kernels& k, Edge edge = Edge::kEnd) const {

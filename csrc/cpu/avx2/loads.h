@@ -25,6 +25,10 @@ inline __m256i load256(const void* p) {
 inline __m128i load128(const void* p) {
   return _mm_loadu_si128(static_cast<const __m128i*>(p));
 }
+/// Eight bytes in the low half; the high half is 0.
+inline __m128i load64(const void* p) {
+  return _mm_loadl_epi64(static_cast<const __m128i*>(p));
+}
 
 /// Four bytes, the first the lowest.
 inline uint32_t load32(const uint8_t* p) {

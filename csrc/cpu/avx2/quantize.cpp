@@ -60,8 +60,7 @@ void quantize_q8_32(const float* x, int64_t cols, std::byte* out) {
     const __m256i sums = half_sums(bytes);
     const int sum = _mm256_extract_epi32(sums, 0) + _mm256_extract_epi32(sums, 4);
     store_codes(row.codes + 32 * g, bytes);
-    row.scales[g] = group.scale;
-    row.sums[g] = group.scale * static_cast<float>(sum);
+    row.set(g, group.scale, sum);
   }
 }
 
@@ -76,8 +75,7 @@ void quantize_q8_256(const float* x, int64_t cols, std::byte* out) {
       const __m256i bytes = codes(x + i, group.inverse);
       const __m256i sums = half_sums(bytes);
       store_codes(row.codes + i, bytes);
-      row.sums[i / 16] = static_cast<int16_t>(_mm256_extract_epi32(sums, 0));
-      row.sums[i / 16 + 1] = static_cast<int16_t>(_mm256_extract_epi32(sums, 4));
+      row.set(i / 32, _mm256_extract_epi32(sums, 0), _mm256_extract_epi32(sums, 4));
     }
   }
 }

@@ -35,8 +35,7 @@ void quantize_q8_32(const float* x, int64_t cols, std::byte* out) {
     int sum = 0;
     for (int64_t i = 32 * g; i < 32 * g + 32; i += kLanes)
       sum += store_codes(x + i, group.inverse, row.codes + i);
-    row.scales[g] = group.scale;
-    row.sums[g] = group.scale * static_cast<float>(sum);
+    row.set(g, group.scale, sum);
   }
 }
 
@@ -45,8 +44,10 @@ void quantize_q8_256(const float* x, int64_t cols, std::byte* out) {
   for (int64_t g = 0; g < cols / 256; ++g) {
     const GroupScale group = group_scale(largest_bits(x + 256 * g, 256));
     row.scales[g] = group.scale;
-    for (int64_t i = 256 * g; i < 256 * g + 256; i += kLanes)
-      row.sums[i / 16] = static_cast<int16_t>(store_codes(x + i, group.inverse, row.codes + i));
+    for (int64_t i = 256 * g; i < 256 * g + 256; i += 32) {
+      const int low = store_codes(x + i, group.inverse, row.codes + i);
+      row.set(i / 32, low, store_codes(x + i + 16, group.inverse, row.codes + i + 16));
+    }
   }
 }
 

@@ -22,5 +22,26 @@ __m512i add_scaled_products(__m512i sum, __m512i w, __m512i a, __m512i scale) {
   return _mm512_dpwssd_epi32(sum, _mm512_maddubs_epi16(w, a), scale);
 }
 
+/// Where a sum of products with codes of zero point 2^kZero begins, given −Σ a: at −2^kZero · Σ a.
+template <int kZero>
+__m512i start_sum(__m512i negative_sum) {
+  if constexpr (kZero < 0) {
+    return _mm512_setzero_si512();
+  } else {
+    return _mm512_slli_epi32(negative_sum, kZero);
+  }
+}
+
+/// sum + four neighbouring products of unsigned codes and signed activations, in each of 16 lanes.
+template <int kZero>
+__m512i add_quad_products(__m512i sum, __m512i w, __m512i a) {
+  return _mm512_dpbusd_epi32(sum, w, a);
+}
+
+/// sum + two neighbouring products of int16.
+inline __m512i add_pair_products(__m512i sum, __m512i w, __m512i a) {
+  return _mm512_dpwssd_epi32(sum, w, a);
+}
+
 }  // namespace
 }  // namespace cria::cpu

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cpu/activations.h"
+#include "cpu/panels.h"
 #include "cpu/table.h"
 #include "quant/codec.h"
 
@@ -46,16 +47,17 @@ double dot(Activation input, const float* w, const std::byte* x, int64_t cols, i
   return sum;
 }
 
-void matmul(DType type, Activation input, const MatmulArgs& a) {
+/// Rows × tokens of `a`, a MatmulArgs or PanelArgs; decode(r, first, n, w) gives n weights of row r.
+template <class Args, class Decode>
+void multiply(Activation input, const Args& a, int64_t rows, const Decode& decode) {
   float w[kChunk];
-  for (int64_t r = 0; r < a.rows; ++r) {
-    const std::byte* row = a.weights + r * a.row_bytes;
+  for (int64_t r = 0; r < rows; ++r) {
     for (int64_t t = 0; t < a.tokens; t += kColumns) {
       const int64_t columns = std::min(kColumns, a.tokens - t);
       double sums[kColumns] = {};
       for (int64_t first = 0; first < a.cols; first += kChunk) {
         const int64_t n = std::min(kChunk, a.cols - first);
-        dequantize_row(type, row + row_bytes(type, first), w, n);
+        decode(r, first, n, w);
         for (int64_t c = 0; c < columns; ++c)
           sums[c] += dot(input, w, a.x + (t + c) * a.x_stride, a.cols, first, n);
       }
@@ -65,52 +67,113 @@ void matmul(DType type, Activation input, const MatmulArgs& a) {
   }
 }
 
+void matmul(DType type, Activation input, const MatmulArgs& a) {
+  multiply(input, a, a.rows, [&](int64_t r, int64_t first, int64_t n, float* w) {
+    dequantize_row(type, a.weights + r * a.row_bytes + row_bytes(type, first), w, n);
+  });
+}
+
+/// Packed weights are unpacked to what the file had, so both forms give the same bits here.
+void panels(DType type, Activation input, const PanelArgs& a) {
+  multiply(input, a, a.panels * kPanelRows, [&](int64_t r, int64_t first, int64_t n, float* w) {
+    std::byte blocks[kChunk * sizeof(float)];
+    const std::byte* panel = a.weights + r / kPanelRows * a.panel_bytes;
+    unpack_row(type, panel, a.cols, r % kPanelRows, first, n, blocks);
+    dequantize_row(type, blocks, w, n);
+  });
+}
+
 }  // namespace
 
 void matmul_f32(const MatmulArgs& args) {
   matmul(DType::kF32, Activation::kF32, args);
 }
+void panels_f32(const PanelArgs& args) {
+  panels(DType::kF32, Activation::kF32, args);
+}
 void matmul_f16(const MatmulArgs& args) {
   matmul(DType::kF16, Activation::kF32, args);
+}
+void panels_f16(const PanelArgs& args) {
+  panels(DType::kF16, Activation::kF32, args);
 }
 void matmul_bf16(const MatmulArgs& args) {
   matmul(DType::kBF16, Activation::kF32, args);
 }
+void panels_bf16(const PanelArgs& args) {
+  panels(DType::kBF16, Activation::kF32, args);
+}
 void matmul_q4_0(const MatmulArgs& args) {
   matmul(DType::kQ4_0, Activation::kQ8_32, args);
+}
+void panels_q4_0(const PanelArgs& args) {
+  panels(DType::kQ4_0, Activation::kQ8_32, args);
 }
 void matmul_q4_1(const MatmulArgs& args) {
   matmul(DType::kQ4_1, Activation::kQ8_32, args);
 }
+void panels_q4_1(const PanelArgs& args) {
+  panels(DType::kQ4_1, Activation::kQ8_32, args);
+}
 void matmul_q5_0(const MatmulArgs& args) {
   matmul(DType::kQ5_0, Activation::kQ8_32, args);
+}
+void panels_q5_0(const PanelArgs& args) {
+  panels(DType::kQ5_0, Activation::kQ8_32, args);
 }
 void matmul_q5_1(const MatmulArgs& args) {
   matmul(DType::kQ5_1, Activation::kQ8_32, args);
 }
+void panels_q5_1(const PanelArgs& args) {
+  panels(DType::kQ5_1, Activation::kQ8_32, args);
+}
 void matmul_q8_0(const MatmulArgs& args) {
   matmul(DType::kQ8_0, Activation::kQ8_32, args);
+}
+void panels_q8_0(const PanelArgs& args) {
+  panels(DType::kQ8_0, Activation::kQ8_32, args);
 }
 void matmul_iq4_nl(const MatmulArgs& args) {
   matmul(DType::kIQ4_NL, Activation::kQ8_32, args);
 }
+void panels_iq4_nl(const PanelArgs& args) {
+  panels(DType::kIQ4_NL, Activation::kQ8_32, args);
+}
 void matmul_q2_k(const MatmulArgs& args) {
   matmul(DType::kQ2_K, Activation::kQ8_256, args);
+}
+void panels_q2_k(const PanelArgs& args) {
+  panels(DType::kQ2_K, Activation::kQ8_256, args);
 }
 void matmul_q3_k(const MatmulArgs& args) {
   matmul(DType::kQ3_K, Activation::kQ8_256, args);
 }
+void panels_q3_k(const PanelArgs& args) {
+  panels(DType::kQ3_K, Activation::kQ8_256, args);
+}
 void matmul_q4_k(const MatmulArgs& args) {
   matmul(DType::kQ4_K, Activation::kQ8_256, args);
+}
+void panels_q4_k(const PanelArgs& args) {
+  panels(DType::kQ4_K, Activation::kQ8_256, args);
 }
 void matmul_q5_k(const MatmulArgs& args) {
   matmul(DType::kQ5_K, Activation::kQ8_256, args);
 }
+void panels_q5_k(const PanelArgs& args) {
+  panels(DType::kQ5_K, Activation::kQ8_256, args);
+}
 void matmul_q6_k(const MatmulArgs& args) {
   matmul(DType::kQ6_K, Activation::kQ8_256, args);
 }
+void panels_q6_k(const PanelArgs& args) {
+  panels(DType::kQ6_K, Activation::kQ8_256, args);
+}
 void matmul_iq4_xs(const MatmulArgs& args) {
   matmul(DType::kIQ4_XS, Activation::kQ8_256, args);
+}
+void panels_iq4_xs(const PanelArgs& args) {
+  panels(DType::kIQ4_XS, Activation::kQ8_256, args);
 }
 
 }  // namespace cria::cpu::CRIA_TABLE

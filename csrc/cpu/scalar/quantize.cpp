@@ -34,8 +34,8 @@ int sum_of(const int8_t* codes, int n) {
 void quantize_q8_32(const float* x, int64_t cols, std::byte* out) {
   const Q8Write32 row(out, cols);
   for (int64_t g = 0; g < cols / 32; ++g) {
-    row.scales[g] = quantize_group(x + 32 * g, 32, row.codes + 32 * g);
-    row.sums[g] = row.scales[g] * static_cast<float>(sum_of(row.codes + 32 * g, 32));
+    const float scale = quantize_group(x + 32 * g, 32, row.codes + 32 * g);
+    row.set(g, scale, sum_of(row.codes + 32 * g, 32));
   }
 }
 
@@ -43,8 +43,8 @@ void quantize_q8_256(const float* x, int64_t cols, std::byte* out) {
   const Q8Write256 row(out, cols);
   for (int64_t g = 0; g < cols / 256; ++g)
     row.scales[g] = quantize_group(x + 256 * g, 256, row.codes + 256 * g);
-  for (int64_t s = 0; s < cols / 16; ++s)
-    row.sums[s] = static_cast<int16_t>(sum_of(row.codes + 16 * s, 16));
+  for (int64_t s = 0; s < cols / 32; ++s)
+    row.set(s, sum_of(row.codes + 32 * s, 16), sum_of(row.codes + 32 * s + 16, 16));
 }
 
 }  // namespace cria::cpu::CRIA_TABLE

@@ -1,0 +1,298 @@
+// F3. Products of packed quantized weights (cpu/panels.h) with 8-bit activations, for any
+// instruction set. The arithmetic is written once, in `multiply_blocks`: for one column or six, from
+// the panels themselves or from weights unpacked to bytes beforehand, an output gets the same
+// operations in the same order. That is what makes results independent of the batch.
+//
+//   in blocks of 32       out = Σ_b  d·dx · Σ_i w_i·a_i   (+ m · dx·Σ_i a_i)
+//   in super-blocks       out = Σ_S dx · (Σ_j d·s_j · Σ_i w_i·a_i  −  dmin · Σ_j m_j · Σ_i a_i)
+//
+// Sums over i and over m_j are exact in integers; the others are fused multiply-adds along K.
+// Codes w are unsigned (a dot-product instruction wants one unsigned side); where they have a zero
+// point 2^z, the integer sum starts at −2^z·Σ a_i instead of at 0 (V::start).
+//
+// A register tile of 2 vectors of rows × 6 columns on AVX-512:
+//
+//              a0   a1   a2   a3   a4   a5      broadcast quads of the columns, from memory
+//        ┌────┬────┬────┬────┬────┬────┬────┐
+//     w0 │    │ s00│ s01│ s02│ s03│ s04│ s05│   12 integer sums: as many chains as 2 dot products
+//     w1 │    │ s10│ s11│ s12│ s13│ s14│ s15│   a cycle with up to 6 cycles of latency ask for
+//        └────┴────┴────┴────┴────┴────┴────┘
+//   and 12 float sums beside them, 2 of weights, 1 of activations: 27 of 32 registers.
+//
+// Many columns: 2 vectors of rows × 512 inputs are unpacked to bytes (16 KB, with scales 22: they stay
+// in the first cache) and multiplied by all columns, six at a time. Few columns: the unpacking would
+// cost more than it saves, and codes are decoded in registers on their way.
+#pragma once
+
+#include "cpu/activations.h"
+#include "cpu/kernels.h"
+#include "cpu/panel_formats.h"
+
+namespace cria::cpu {
+namespace {
+
+/// Inputs that are unpacked at a time: a multiple of a super-block.
+constexpr int64_t kTileInputs = 512;
+/// Vectors of rows in a tile.
+constexpr int kTileVectors = 2;
+
+/// Rows of a tile unpacked: codes as bytes, scales as floats.
+template <class V, class K>
+struct UnpackedWeights {
+  static constexpr int64_t kBlocks = kTileInputs / 32, kSupers = kTileInputs / 256;
+  static constexpr int64_t kScales = kTileInputs / K::kSub, kPairs = 128 / K::kSub;
+
+  alignas(64) typename V::Ints codes[kBlocks][8][kTileVectors];
+  typename V::Floats scales[kScales][kTileVectors];
+  typename V::Floats minimums[K::kSuper ? kSupers : kBlocks][kTileVectors];
+  typename V::Ints pairs[K::kSuper && K::kMinimum ? kSupers * kPairs : 1][kTileVectors];
+
+  struct Block {
+    const typename V::Ints (*quads)[kTileVectors];
+    int v;
+    typename V::Ints operator[](int q) const { return quads[q][v]; }
+  };
+  Block block(int64_t b, int v) const { return {codes[b], v}; }
+  typename V::Floats scale(int64_t b, int v) const { return scales[b][v]; }
+  typename V::Floats minimum(int64_t b, int v) const { return minimums[b][v]; }
+  typename V::Ints minimum_pair(int64_t super, int i, int v) const {
+    return pairs[super * kPairs + i][v];
+  }
+  typename V::Floats minimum_scale(int64_t super, int v) const { return minimums[super][v]; }
+
+  template <class Packed>
+  void unpack(const Packed& from, int64_t blocks) {
+    for (int v = 0; v < kTileVectors; ++v) {
+      for (int64_t b = 0; b < blocks; ++b) {
+        const Quads<V> quads = from.block(b, v);
+#pragma GCC unroll 8
+        for (int q = 0; q < 8; ++q) codes[b][q][v] = quads[q];
+        if constexpr (!K::kSuper && K::kMinimum) minimums[b][v] = from.minimum(b, v);
+      }
+      for (int64_t s = 0; s < blocks * 32 / K::kSub; ++s) scales[s][v] = from.scale(s, v);
+      if constexpr (K::kSuper && K::kMinimum) {
+        for (int64_t super = 0; super < blocks / 8; ++super) {
+          for (int i = 0; i < kPairs; ++i)
+            pairs[super * kPairs + i][v] = from.minimum_pair(super, i, v);
+          minimums[super][v] = from.minimum_scale(super, v);
+        }
+      }
+    }
+  }
+};
+
+/// Columns of activations: the first, the distance to the next, and where the parts of one lie.
+struct Columns {
+  const std::byte* first;
+  int64_t stride;
+  int64_t cols;
+
+  const std::byte* column(int c) const { return first + c * stride; }
+};
+
+/// Quads kFirst … kFirst + kQuads − 1 of a block of all columns, onto the sums.
+template <class V, class K, int kVectors, int kColumns, int kFirst, int kQuads, class Block>
+void add_quads(const Block (&block)[kVectors], const std::byte* const (&codes)[kColumns],
+               int64_t at, typename V::Ints (&sums)[kVectors][kColumns]) {
+#pragma GCC unroll 8
+  for (int q = kFirst; q < kFirst + kQuads; ++q) {
+    typename V::Ints w[kVectors];
+    for (int v = 0; v < kVectors; ++v) w[v] = block[v][q];
+    for (int c = 0; c < kColumns; ++c) {
+      const auto a = V::quad(codes[c] + at + 4 * q);
+      for (int v = 0; v < kVectors; ++v) sums[v][c] = V::template dot<K::kZero>(sums[v][c], w[v], a);
+    }
+  }
+}
+
+template <class V, int kZero, int kVectors, int kColumns>
+void start_sums(const std::byte* const (&x)[kColumns], int64_t at,
+                typename V::Ints (&sums)[kVectors][kColumns]) {
+  for (int c = 0; c < kColumns; ++c) {
+    const auto start = V::template start<kZero>(x[c] + at);
+    for (int v = 0; v < kVectors; ++v) sums[v][c] = start;
+  }
+}
+
+/// Blocks [first, first + count) of the columns times blocks [0, count) of the weights, onto
+/// out[c · out_stride + v · V::kCount]; `fresh`: onto zero.
+template <class V, class K, int kVectors, int kColumns, class Weights>
+void multiply_plain(const Weights& weights, const Columns& x, int64_t first, int64_t count,
+                    bool fresh, float* out, int64_t out_stride) {
+  using Floats = typename V::Floats;
+  const std::byte* column[kColumns];
+  Floats total[kVectors][kColumns];
+  for (int c = 0; c < kColumns; ++c) {
+    column[c] = x.column(c);
+    for (int v = 0; v < kVectors; ++v)
+      total[v][c] = fresh ? V::zeros() : V::load_floats(out + c * out_stride + v * V::kCount);
+  }
+  using Layout = Q8Offsets32;
+  const int64_t scales_at = Layout::scales(x.cols), sums_at = Layout::sums(x.cols),
+                zeros_at = Layout::zeros(x.cols);
+  for (int64_t b = 0; b < count; ++b) {
+    const int64_t group = 4 * (first + b);
+    typename V::Ints sums[kVectors][kColumns];
+    start_sums<V, K::kZero>(column, zeros_at + group, sums);
+    decltype(weights.block(b, 0)) block[kVectors];
+    for (int v = 0; v < kVectors; ++v) block[v] = weights.block(b, v);
+    add_quads<V, K, kVectors, kColumns, 0, 8>(block, column, 32 * (first + b), sums);
+    for (int v = 0; v < kVectors; ++v) {
+      const Floats d = weights.scale(b, v);
+      for (int c = 0; c < kColumns; ++c) {
+        const Floats scale = V::multiply(d, V::broadcast(column[c] + scales_at + group));
+        total[v][c] = V::fma(V::to_floats(sums[v][c]), scale, total[v][c]);
+      }
+      if constexpr (K::kMinimum) {
+        const Floats m = weights.minimum(b, v);
+        for (int c = 0; c < kColumns; ++c)
+          total[v][c] = V::fma(m, V::broadcast(column[c] + sums_at + group), total[v][c]);
+      }
+    }
+  }
+  for (int c = 0; c < kColumns; ++c)
+    for (int v = 0; v < kVectors; ++v)
+      V::store_floats(out + c * out_stride + v * V::kCount, total[v][c]);
+}
+
+/// part −= dmin · Σ_j m_j · Σ_i a_i of one super-block.
+template <class V, class K, int kVectors, int kColumns, class Weights>
+void take_minimums(const Weights& weights, const std::byte* const (&column)[kColumns], int64_t at,
+                   int64_t super, typename V::Floats (&part)[kVectors][kColumns]) {
+  typename V::Ints sums[kVectors][kColumns];
+  for (int v = 0; v < kVectors; ++v)
+    for (int c = 0; c < kColumns; ++c) sums[v][c] = V::no_ints();
+  constexpr int kPairs = 128 / K::kSub;
+#pragma GCC unroll 8
+  for (int i = 0; i < kPairs; ++i)
+    for (int v = 0; v < kVectors; ++v) {
+      const auto pair = weights.minimum_pair(super, i, v);
+      for (int c = 0; c < kColumns; ++c)
+        sums[v][c] = V::dot_pairs(sums[v][c], pair, V::quad(column[c] + at + 4 * i));
+    }
+  for (int v = 0; v < kVectors; ++v) {
+    const auto dmin = weights.minimum_scale(super, v);
+    for (int c = 0; c < kColumns; ++c)
+      part[v][c] = V::fnma(V::to_floats(sums[v][c]), dmin, part[v][c]);
+  }
+}
+
+/// The same for super-blocks; `first` and `count` are multiples of 8. The running totals stay in
+/// memory: they are touched once for 256 inputs.
+template <class V, class K, int kVectors, int kColumns, class Weights>
+void multiply_super(const Weights& weights, const Columns& x, int64_t first, int64_t count,
+                    bool fresh, float* out, int64_t out_stride) {
+  using Floats = typename V::Floats;
+  using Layout = Q8Offsets256;
+  constexpr int kHalves = 32 / K::kSub;  // sub-blocks of a block
+  const std::byte* column[kColumns];
+  for (int c = 0; c < kColumns; ++c) column[c] = x.column(c);
+  const int64_t scales_at = Layout::scales(x.cols), sums_at = Layout::template sums<K::kSub>(x.cols),
+                zeros_at = Layout::template zeros<K::kSub>(x.cols);
+  for (int64_t super = 0; super < count / 8; ++super) {
+    const int64_t at = first / 8 + super;  // super-block of the columns
+    Floats part[kVectors][kColumns];
+    for (int v = 0; v < kVectors; ++v)
+      for (int c = 0; c < kColumns; ++c) part[v][c] = V::zeros();
+    for (int64_t j = 0; j < 8; ++j) {
+      const int64_t b = 8 * super + j;
+      decltype(weights.block(b, 0)) block[kVectors];
+      for (int v = 0; v < kVectors; ++v) block[v] = weights.block(b, v);
+      const auto sub_block = [&]<int kHalf>() {
+        const int64_t sub = b * kHalves + kHalf;
+        typename V::Ints sums[kVectors][kColumns];
+        start_sums<V, K::kZero>(column, zeros_at + 4 * ((first + b) * kHalves + kHalf), sums);
+        add_quads<V, K, kVectors, kColumns, kHalf * 4, 8 / kHalves>(block, column,
+                                                                    32 * (first + b), sums);
+        for (int v = 0; v < kVectors; ++v) {
+          const Floats scale = weights.scale(sub, v);
+          for (int c = 0; c < kColumns; ++c)
+            part[v][c] = V::fma(V::to_floats(sums[v][c]), scale, part[v][c]);
+        }
+      };
+      sub_block.template operator()<0>();
+      if constexpr (kHalves == 2) sub_block.template operator()<1>();
+    }
+    if constexpr (K::kMinimum)
+      take_minimums<V, K>(weights, column, sums_at + 512 / K::kSub * at, super, part);
+    for (int c = 0; c < kColumns; ++c) {
+      const Floats dx = V::broadcast(column[c] + scales_at + 4 * at);
+      for (int v = 0; v < kVectors; ++v) {
+        float* to = out + c * out_stride + v * V::kCount;
+        const Floats total = fresh && super == 0 ? V::zeros() : V::load_floats(to);
+        V::store_floats(to, V::fma(part[v][c], dx, total));
+      }
+    }
+  }
+}
+
+template <class V, class K, int kVectors, int kColumns, class Weights>
+void multiply_blocks(const Weights& weights, const Columns& x, int64_t first, int64_t count,
+                     bool fresh, float* out, int64_t out_stride) {
+  if constexpr (K::kSuper) {
+    multiply_super<V, K, kVectors, kColumns>(weights, x, first, count, fresh, out, out_stride);
+  } else {
+    multiply_plain<V, K, kVectors, kColumns>(weights, x, first, count, fresh, out, out_stride);
+  }
+}
+
+/// Calls body.operator()<C>() for C = count, 1 ≤ count ≤ kMost.
+template <int kMost, class Body>
+void with_columns(int64_t count, const Body& body) {
+  if constexpr (kMost > 1) {
+    if (count < kMost) return with_columns<kMost - 1>(count, body);
+  }
+  body.template operator()<kMost>();
+}
+
+/// Few columns: straight from the panels.
+template <class V, DType kType>
+void multiply_direct(const PanelArgs& a) {
+  using K = KindOf<kType>;
+  constexpr int kVectors = kPanelRows / V::kCount;
+  const Columns x{a.x, a.x_stride, a.cols};
+  with_columns<V::kDirectColumns>(a.tokens, [&]<int kColumns>() {
+    for (int64_t p = 0; p < a.panels; ++p) {
+      const PackedWeights<V, kType> weights(a.weights + p * a.panel_bytes, a.panel_bytes, a.cols, 0);
+      multiply_blocks<V, K, kVectors, kColumns>(weights, x, 0, a.cols / 32, true,
+                                                a.out + p * kPanelRows, a.out_stride);
+    }
+  });
+}
+
+/// Many columns: tile by tile of unpacked weights.
+template <class V, DType kType>
+void multiply_tiled(const PanelArgs& a) {
+  using K = KindOf<kType>;
+  UnpackedWeights<V, K> tile;
+  constexpr int64_t kRows = kTileVectors * V::kCount, kBlocks = kTileInputs / 32;
+  constexpr int64_t kTilesPerPanelPair = kPanelPair / kRows;
+  for (int64_t first = 0; first < a.cols / 32; first += kBlocks) {
+    const int64_t left = a.cols / 32 - first, count = left < kBlocks ? left : kBlocks;
+    for (int64_t n = 0; n < a.panels / 2 * kTilesPerPanelPair; ++n) {
+      const std::byte* panel = a.weights + n * kRows / kPanelRows * a.panel_bytes;
+      tile.unpack(PackedWeights<V, kType>(panel, a.panel_bytes, a.cols, first), count);
+      for (int64_t t = 0; t < a.tokens; t += V::kTileColumns) {
+        const Columns x{a.x + t * a.x_stride, a.x_stride, a.cols};
+        const int64_t columns = a.tokens - t < V::kTileColumns ? a.tokens - t : V::kTileColumns;
+        float* out = a.out + t * a.out_stride + n * kRows;
+        with_columns<V::kTileColumns>(columns, [&]<int kColumns>() {
+          multiply_blocks<V, K, kTileVectors, kColumns>(tile, x, first, count, first == 0, out,
+                                                        a.out_stride);
+        });
+      }
+    }
+  }
+}
+
+template <class V, DType kType>
+void multiply_panels(const PanelArgs& args) {
+  if (args.tokens <= V::kDirectColumns) {
+    multiply_direct<V, kType>(args);
+  } else {
+    multiply_tiled<V, kType>(args);
+  }
+}
+
+}  // namespace
+}  // namespace cria::cpu
