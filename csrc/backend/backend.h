@@ -32,15 +32,41 @@ struct Weight {
   int64_t rows = 0;  // N: outputs
   int64_t cols = 0;  // K: inputs
   const void* data = nullptr;
+  bool packed = false;  // in the backend's own form, not the file's
 
   explicit operator bool() const { return data != nullptr; }
 };
+
+/// The input [T×K] of `Backend::project`: a matrix, or what is computed of it on the way, so that it
+/// never has to be written to memory in full precision.
+struct Input {
+  Matrix x;
+  const float* norm = nullptr;  // [K]: rmsnorm(x) = x / sqrt(mean(x²) + epsilon) · norm
+  float epsilon = 0;
+  Matrix up;  // [T×K]: silu(x) · up
+
+  Input(Matrix plain) : x(plain) {}
+};
+/// (Zhang & Sennrich 2019, RMSNorm.)
+inline Input normed(Matrix x, const float* weight, float epsilon) {
+  Input input(x);
+  input.norm = weight;
+  input.epsilon = epsilon;
+  return input;
+}
+/// (Shazeer 2020, SwiGLU.)
+inline Input gated(Matrix gate, Matrix up) {
+  Input input(gate);
+  input.up = up;
+  return input;
+}
 
 /// One product of `Backend::project`: out[T×N] = x[T×K] · weight[N×K]ᵀ (+ bias[N]).
 struct Projection {
   const Weight& weight;
   const float* bias;  // [N], or null
   Matrix out;         // [T×N]
+  bool accumulate = false;  // out += instead of out =
 };
 
 /// Tokens of a KV page. A multiple of every attention tile, so that a tile never spans two pages.
@@ -89,9 +115,14 @@ class Backend {
   /// Zeroed memory, aligned to 64 bytes at least. Throws kOutOfMemory with the size. Pages the
   /// kernels never touch cost nothing where the system can arrange it.
   virtual std::unique_ptr<DeviceMemory> allocate(size_t bytes) = 0;
+  /// Bytes of a weight matrix in the backend's own form, a multiple of 64.
+  virtual uint64_t weight_bytes(DType type, int64_t rows, int64_t cols) const = 0;
   /// Takes a weight matrix as it lies in the file ([rows × cols] of `type`) into the backend's own
-  /// form. The bytes at `data` outlive the backend.
-  virtual Weight import_weight(DType type, int64_t rows, int64_t cols, const std::byte* data) = 0;
+  /// form, at `memory`: weight_bytes of zeroed backend memory, aligned to 64 bytes. Where `memory` is
+  /// null the weight is computed on as it lies in the file, more slowly, and the bytes at `data`
+  /// outlive the backend; a backend that cannot throws kUnsupported.
+  virtual Weight import_weight(DType type, int64_t rows, int64_t cols, const std::byte* data,
+                               void* memory) = 0;
   /// Host to backend and back.
   virtual void upload(void* dst, const void* src, size_t bytes) = 0;
   virtual void download(void* dst, const void* src, size_t bytes) = 0;
@@ -104,14 +135,11 @@ class Backend {
   /// out[t] = table[ids[t]], dequantized. ids are host memory, each in [0, table.rows).
   virtual void embed(const Weight& table, std::span<const int32_t> ids, Matrix out) = 0;
 
-  /// out[t] = x[t] / sqrt(mean(x[t]²) + eps) · weight. (Zhang & Sennrich 2019, RMSNorm.) x may be
-  /// out.
-  virtual void rmsnorm(Matrix x, const float* weight, float eps, Matrix out) = 0;
-
-  /// Several products of one input: x is prepared (quantized) once, and all run behind one barrier.
-  virtual void project(Matrix x, std::span<const Projection> products) = 0;
-  void project(Matrix x, std::initializer_list<Projection> products) {
-    project(x, std::span<const Projection>(products.begin(), products.size()));
+  /// Several products of one input, which is prepared (normed, gated, quantized) once; all run behind
+  /// one barrier. An output may not be part of the input.
+  virtual void project(const Input& input, std::span<const Projection> products) = 0;
+  void project(const Input& input, std::initializer_list<Projection> products) {
+    project(input, std::span<const Projection>(products.begin(), products.size()));
   }
 
   /// Rotates q[T×H·K] in place and k[T×G·K] on its way (Su et al. 2021, RoFormer §3.4.2), and
@@ -124,12 +152,6 @@ class Backend {
   /// at fixed positions, so that the result does not depend on how the prompt was chunked.
   virtual void attention(std::span<const Slice> batch, Matrix q, const LayerKv& kv, float scale,
                          Matrix out) = 0;
-
-  /// gate = silu(gate) · up. (Shazeer 2020, SwiGLU.)
-  virtual void silu_mul(Matrix gate, Matrix up) = 0;
-
-  /// x += y.
-  virtual void add(Matrix x, Matrix y) = 0;
 
   /// out[i] = x[rows[i]]. rows are host memory.
   virtual void gather_rows(Matrix x, std::span<const int64_t> rows, Matrix out) = 0;

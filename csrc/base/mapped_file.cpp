@@ -185,6 +185,21 @@ MappedFile::~MappedFile() {
   if (guard_slot_ >= 0) slots[guard_slot_].taken.store(false);
 }
 
+void MappedFile::will_need(std::span<const std::byte> bytes) const {
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(bytes.data()) / page_bytes * page_bytes;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(bytes.data()) + bytes.size();
+  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
+}
+
+void MappedFile::done_with(std::span<const std::byte> bytes) const {
+  // Pages that lie in the range as a whole: others have neighbours that may still be read. Those are
+  // read again from the file, should anyone want them after all.
+  const auto first = reinterpret_cast<uintptr_t>(bytes.data());
+  const uintptr_t begin = (first + page_bytes - 1) / page_bytes * page_bytes;
+  const uintptr_t end = (first + bytes.size()) / page_bytes * page_bytes;
+  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 bool MappedFile::damaged() const {
   return slots[guard_slot_].damaged.load();
 }

@@ -26,6 +26,10 @@ class MappedFile {
   /// The contents, as long as the file was when it was opened; starts at a page boundary.
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
+  /// Tells the system that these bytes of the contents are read next, so that it may fetch them
+  /// meanwhile; or that they are not read again, so that the process need not keep them.
+  void will_need(std::span<const std::byte> bytes) const;
+  void done_with(std::span<const std::byte> bytes) const;
   /// Whether a read has met a part of the file that is not there any more.
   bool damaged() const;
 

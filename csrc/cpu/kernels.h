@@ -23,6 +23,8 @@ enum class Activation : uint8_t {
   kQ8_256,  // 8-bit codes in groups of 256
 };
 inline constexpr int kActivations = 3;
+inline constexpr Activation kAllActivations[] = {Activation::kF32, Activation::kQ8_32,
+                                                 Activation::kQ8_256};
 
 /// out[t][n] = Σ_k weights[n][k] · x[t][k] for a range of rows n and all tokens t.
 struct MatmulArgs {
@@ -97,8 +99,8 @@ struct Kernels {
   /// Rotates x[heads × width] on its way to f16 at out[head · out_stride + i].
   void (*rope_store)(const RopeArgs& rope, const float* x, uint16_t* out, int64_t out_stride);
   void (*attention)(const AttentionArgs& args);
-  /// gate = gate / (1 + exp(−gate)) · up, each [n].
-  void (*silu_mul)(float* gate, const float* up, int64_t n);
+  /// out = gate / (1 + exp(−gate)) · up, each [n]; out may be gate.
+  void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   /// x += y, each [n].
   void (*add)(float* x, const float* y, int64_t n);
   /// out = exp(x), each [n]. The exponential that silu_mul and attention use, for its test.

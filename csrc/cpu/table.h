@@ -46,7 +46,7 @@ void rmsnorm(const float* x, const float* weight, float eps, int64_t n, float* o
 void rope(const RopeArgs& rope, float* x);
 void rope_store(const RopeArgs& rope, const float* x, uint16_t* out, int64_t out_stride);
 void attention(const AttentionArgs& args);
-void silu_mul(float* gate, const float* up, int64_t n);
+void silu_mul(const float* gate, const float* up, int64_t n, float* out);
 void add(float* x, const float* y, int64_t n);
 void exp(const float* x, int64_t n, float* out);
 

@@ -28,7 +28,7 @@ int64_t default_context(const Config& config, uint64_t page_bytes, uint64_t fixe
   return static_cast<int64_t>(std::clamp(fits, least, trained));
 }
 
-/// Touches every page of the weights, so that the first token finds them in memory, and tells how
+/// Touches every page of mapped weights, so that the first token finds them in memory, and tells how
 /// far it is. A weight read twice (tied) counts once.
 void read_ahead(const gguf::File& file, const LoadProgress& progress) {
   constexpr uint64_t kPage = 4096, kReport = uint64_t{16} << 20;
@@ -75,7 +75,7 @@ MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backe
       std::max<int64_t>(1, check_option("sequences", options.sequences, 4096));
 
   MemoryPlan plan;
-  plan.weight_bytes = weight_bytes(file, config);
+  plan.weight_bytes = weight_bytes(file, config, backend, options.weights);
   plan.limits.tokens = static_cast<int>(
       options.batch_size ? options.batch_size : std::min(kDefaultBatch, config.trained_context));
   plan.limits.logit_rows = std::min(plan.limits.tokens, kMaxRunning);
@@ -122,8 +122,11 @@ std::unique_ptr<LoadedModel> LoadedModel::load(const std::filesystem::path& path
          format_bytes(plan.weight_bytes), ", KV cache ", format_bytes(plan.kv_bytes), ", scratch ",
          format_bytes(plan.scratch_bytes), ") and ", format_bytes(available),
          " are available; ask for a smaller contextSize or take a smaller model");
-  read_ahead(file, progress);
-  ModelWeights weights = load_weights(file, config, *backend);
+  const bool mapped = options.weights == WeightForm::kMapped;
+  if (mapped) read_ahead(file, progress);
+  const LoadProgress quiet = [](uint64_t, uint64_t) { return true; };
+  ModelWeights weights =
+      load_weights(file, config, *backend, options.weights, mapped ? quiet : progress);
   return std::unique_ptr<LoadedModel>(
       new LoadedModel({std::move(file), std::move(config), std::move(tokenizer), std::move(backend),
                        plan, std::move(weights)}));

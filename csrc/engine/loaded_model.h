@@ -22,6 +22,7 @@ struct LoadOptions {
   int64_t context_size = 0;  // tokens a sequence may hold; 0: the model's own, bounded by memory
   int64_t batch_size = 0;    // most tokens of a step; 0: kDefaultBatch
   int64_t sequences = 0;     // full contexts the cache has room for; 0: one
+  WeightForm weights = WeightForm::kPacked;
 };
 
 inline constexpr int kDefaultBatch = 512;
@@ -48,9 +49,6 @@ MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backe
 /// Bytes of a cache of so many pages. Throws kOutOfMemory where no machine could hold them: a
 /// header may claim any shape.
 uint64_t cache_bytes(const Config& config, int64_t pages);
-
-/// Called while weights are read, with bytes done and in all; returning false stops the load.
-using LoadProgress = std::function<bool(uint64_t loaded, uint64_t total)>;
 
 class LoadedModel {
  public:

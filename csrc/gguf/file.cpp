@@ -145,6 +145,16 @@ std::string File::source() const {
   return mappings_.empty() ? "" : mappings_[0]->path().filename().string();
 }
 
+void File::will_need(const Tensor& tensor) const {
+  if (tensor.part < mappings_.size())
+    mappings_[tensor.part]->will_need({tensor.data, static_cast<size_t>(tensor.bytes)});
+}
+
+void File::done_with(const Tensor& tensor) const {
+  if (tensor.part < mappings_.size())
+    mappings_[tensor.part]->done_with({tensor.data, static_cast<size_t>(tensor.bytes)});
+}
+
 void File::check_intact() const {
   for (const auto& mapping : mappings_)
     if (mapping->damaged())

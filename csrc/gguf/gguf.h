@@ -116,6 +116,10 @@ class File {
   std::optional<std::vector<int64_t>> get_ints(std::string_view key,
                                                uint64_t most = kAny) const;  // any whole type
 
+  /// MappedFile's hints, for a tensor of this file; without effect on one parsed from memory.
+  void will_need(const Tensor& tensor) const;
+  void done_with(const Tensor& tensor) const;
+
   /// Throws kFile when a mapped file was cut short by another process since it was opened.
   void check_intact() const;
 

@@ -37,7 +37,7 @@ bool Transformer::forward(const Batch& batch, float* logits,
     fail(ErrorCode::kBackend, "forward: expected 1 to ", limits_.tokens, " tokens and up to ",
          limits_.logit_rows, " rows of logits, got ", tokens, " and ", rows);
   Activations a = all_;
-  for (Matrix* m : {&a.x, &a.h, &a.q, &a.k, &a.v, &a.attended, &a.gate, &a.up}) m->rows = tokens;
+  for (Matrix* m : {&a.x, &a.q, &a.k, &a.v, &a.attended, &a.gate, &a.up}) m->rows = tokens;
 
   backend_.embed(weights_.token_embedding, batch.ids, a.x);
   const RopeAngles angles = rope_angles(batch.slices);
@@ -51,8 +51,8 @@ bool Transformer::forward(const Batch& batch, float* logits,
   if (rows == 0) return true;
   const Matrix last = a.last.first_rows(rows), out = a.logits.first_rows(rows);
   backend_.gather_rows(a.x, batch.logit_rows, last);
-  backend_.rmsnorm(last, weights_.output_norm, config_.rms_epsilon, last);
-  backend_.project(last, {{weights_.output, nullptr, out}});
+  backend_.project(normed(last, weights_.output_norm, config_.rms_epsilon),
+                   {{weights_.output, nullptr, out}});
   comm_.all_gather(out, out);
   backend_.download(logits, out.data, static_cast<size_t>(out.rows * out.cols) * sizeof(float));
   return true;
@@ -63,25 +63,29 @@ void Transformer::attention_block(const LayerWeights& layer, const LayerKv& kv,
                                   std::span<const Slice> slices, RopeAngles angles,
                                   const Activations& a) {
   const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_width));
-  backend_.rmsnorm(a.x, layer.attn_norm, config_.rms_epsilon, a.h);
-  backend_.project(a.h, {{layer.query, layer.query_bias, a.q},
-                         {layer.key, layer.key_bias, a.k},
-                         {layer.value, layer.value_bias, a.v}});
+  backend_.project(normed(a.x, layer.attn_norm, config_.rms_epsilon),
+                   {{layer.query, layer.query_bias, a.q},
+                    {layer.key, layer.key_bias, a.k},
+                    {layer.value, layer.value_bias, a.v}});
   backend_.rope_store_kv(slices, angles, a.q, a.k, a.v, kv);
   backend_.attention(slices, a.q, kv, scale, a.attended);
-  backend_.project(a.attended, {{layer.attn_output, bias_once(layer.attn_output_bias), a.h}});
-  comm_.all_reduce(a.h);
-  backend_.add(a.x, a.h);
+  backend_.project(a.attended, {add_to_residual(layer.attn_output, layer.attn_output_bias, a.x)});
+  comm_.all_reduce(a.x);
 }
 
 /// x += Wdown · (silu(Wgate·n) ⊙ Wup·n), with n = rmsnorm(x)
 void Transformer::feed_forward_block(const LayerWeights& layer, const Activations& a) {
-  backend_.rmsnorm(a.x, layer.ffn_norm, config_.rms_epsilon, a.h);
-  backend_.project(a.h, {{layer.gate, layer.gate_bias, a.gate}, {layer.up, layer.up_bias, a.up}});
-  backend_.silu_mul(a.gate, a.up);
-  backend_.project(a.gate, {{layer.down, bias_once(layer.down_bias), a.h}});
-  comm_.all_reduce(a.h);
-  backend_.add(a.x, a.h);
+  backend_.project(normed(a.x, layer.ffn_norm, config_.rms_epsilon),
+                   {{layer.gate, layer.gate_bias, a.gate}, {layer.up, layer.up_bias, a.up}});
+  backend_.project(gated(a.gate, a.up), {add_to_residual(layer.down, layer.down_bias, a.x)});
+  comm_.all_reduce(a.x);
+}
+
+/// A row-split product, whose results the ranks sum into x: one of them brings the old x and the bias
+/// along.
+Projection Transformer::add_to_residual(const Weight& weight, Vector bias, Matrix x) const {
+  const bool first = comm_.rank() == 0;
+  return {weight, first ? bias : nullptr, x, first};
 }
 
 RopeAngles Transformer::rope_angles(std::span<const Slice> slices) {
@@ -104,7 +108,6 @@ size_t Transformer::lay_out(const Config& config, BatchLimits limits, float* bas
     floats += (static_cast<size_t>(rows) * static_cast<size_t>(cols) + 15) / 16 * 16;
   };
   place(out.x, limits.tokens, config.width);
-  place(out.h, limits.tokens, config.width);
   place(out.q, limits.tokens, config.query_width());
   place(out.k, limits.tokens, config.kv_width());
   place(out.v, limits.tokens, config.kv_width());

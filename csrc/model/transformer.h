@@ -47,7 +47,6 @@ class Transformer {
  private:
   struct Activations {
     Matrix x;         // [T × D]    residual stream
-    Matrix h;         // [T × D]    normed input, then output of each half
     Matrix q, k, v;   // [T × H·K], [T × G·K], [T × G·K]
     Matrix attended;  // [T × H·K]
     Matrix gate, up;  // [T × F]
@@ -58,8 +57,7 @@ class Transformer {
   /// Points the matrices into `base` (null: only counts) and returns the floats they take.
   static size_t lay_out(const Config& config, BatchLimits limits, float* base, Activations& out);
 
-  /// The bias of a row-split product, whose results the ranks sum: one rank adds it for all.
-  Vector bias_once(Vector bias) const { return comm_.rank() == 0 ? bias : nullptr; }
+  Projection add_to_residual(const Weight& weight, Vector bias, Matrix x) const;
   RopeAngles rope_angles(std::span<const Slice> slices);
   void attention_block(const LayerWeights& layer, const LayerKv& kv, std::span<const Slice> slices,
                        RopeAngles angles, const Activations& a);

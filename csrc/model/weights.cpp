@@ -1,5 +1,6 @@
 #include "model/weights.h"
 
+#include <algorithm>
 #include <cmath>
 #include <unordered_set>
 
@@ -105,6 +106,102 @@ std::vector<float> read_rope_factors(const gguf::File& file, const Config& confi
   return factors;
 }
 
+/// Whether a matrix is held in the backend's form. An embedding table that serves for nothing else
+/// stays in the file: a token reads one row of it.
+bool is_packed(const gguf::File& file, const WeightSpec& spec, WeightForm form) {
+  const bool lookup = spec.matrix == &ModelWeights::token_embedding;
+  return form == WeightForm::kPacked && (!lookup || !file.find_tensor("output.weight"));
+}
+
+/// Reads the tensors of the table in the order of the file, into memory in the order of the network.
+class Loader {
+ public:
+  Loader(const gguf::File& file, const Config& config, Backend& backend, WeightForm form,
+         const LoadProgress& progress)
+      : file_(file), specs_(weight_specs(config)), backend_(backend), progress_(progress) {
+    for (const gguf::Tensor& tensor : file.tensors()) total_ += tensor.bytes;
+    // The globals come first in the table, but last in a step.
+    for (const bool of_layer : {true, false})
+      for (const WeightSpec& spec : specs_)
+        if ((spec.layer >= 0) == of_layer) plan(spec, form);
+    std::sort(parts_.begin(), parts_.end(),
+              [](const Part& a, const Part& b) { return a.tensor->data < b.tensor->data; });
+  }
+
+  void load(ModelWeights& weights) {
+    weights.vectors = backend_.allocate(floats_ * sizeof(float));
+    weights.matrices = backend_.allocate(bytes_);
+    report(0);
+    uint64_t loaded = 0;
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      if (i + 1 < parts_.size()) file_.will_need(*parts_[i + 1].tensor);
+      load(parts_[i], weights);
+      loaded += parts_[i].tensor->bytes;
+      report(loaded);
+    }
+    report(total_);
+    file_.check_intact();
+  }
+
+ private:
+  struct Part {
+    const WeightSpec* spec;
+    const gguf::Tensor* tensor;
+    uint64_t offset;  // in `vectors` (floats) or `matrices` (bytes)
+    bool packed;
+  };
+
+  void plan(const WeightSpec& spec, WeightForm form) {
+    const gguf::Tensor* tensor = find(file_, spec);
+    if (!tensor) return;
+    Part part{&spec, tensor, floats_, false};
+    if (spec.is_vector()) {
+      floats_ += static_cast<uint64_t>(spec.cols);
+    } else if (is_packed(file_, spec, form)) {
+      part.packed = true;
+      part.offset = bytes_;
+      bytes_ += backend_.weight_bytes(DType{tensor->type->id}, spec.rows, spec.cols);
+    }
+    parts_.push_back(part);
+  }
+
+  void load(const Part& part, ModelWeights& weights) {
+    const WeightSpec& spec = *part.spec;
+    LayerWeights* layer =
+        spec.layer >= 0 ? &weights.layers[static_cast<size_t>(spec.layer)] : nullptr;
+    const DType type{part.tensor->type->id};
+    if (spec.is_vector()) {
+      (layer ? layer->*spec.layer_vector : weights.*spec.vector) =
+          load_vector(type, part, static_cast<float*>(weights.vectors->data()) + part.offset);
+      return;
+    }
+    auto* memory = static_cast<std::byte*>(weights.matrices->data());
+    (layer ? layer->*spec.layer_matrix : weights.*spec.matrix) =
+        backend_.import_weight(type, spec.rows, spec.cols, part.tensor->data,
+                               part.packed ? memory + part.offset : nullptr);
+    if (part.packed) file_.done_with(*part.tensor);
+  }
+
+  const float* load_vector(DType type, const Part& part, float* to) {
+    row_.resize(static_cast<size_t>(part.spec->cols));
+    dequantize_row(type, part.tensor->data, row_.data(), part.spec->cols);
+    backend_.upload(to, row_.data(), row_.size() * sizeof(float));
+    return to;
+  }
+
+  void report(uint64_t loaded) const {
+    if (!progress_(loaded, total_)) fail(ErrorCode::kAborted, "the load was cancelled");
+  }
+
+  const gguf::File& file_;
+  const std::vector<WeightSpec> specs_;
+  Backend& backend_;
+  const LoadProgress& progress_;
+  std::vector<Part> parts_;
+  uint64_t floats_ = 0, bytes_ = 0, total_ = 0;
+  std::vector<float> row_;
+};
+
 }  // namespace
 
 std::vector<WeightSpec> weight_specs(const Config& config) {
@@ -152,44 +249,29 @@ void check_weights(const gguf::File& file, const Config& config) {
            "wrong text");
 }
 
-uint64_t weight_bytes(const gguf::File& file, const Config& config) {
+uint64_t weight_bytes(const gguf::File& file, const Config& config, const Backend& backend,
+                      WeightForm form) {
   uint64_t bytes = 0;
-  for (const WeightSpec& spec : weight_specs(config))
-    if (const gguf::Tensor* tensor = find(file, spec))
-      bytes += spec.is_vector() ? static_cast<uint64_t>(spec.cols) * sizeof(float) : tensor->bytes;
+  for (const WeightSpec& spec : weight_specs(config)) {
+    const gguf::Tensor* tensor = find(file, spec);
+    if (!tensor) continue;
+    if (spec.is_vector()) {
+      bytes += static_cast<uint64_t>(spec.cols) * sizeof(float);
+    } else if (is_packed(file, spec, form)) {
+      bytes += backend.weight_bytes(DType{tensor->type->id}, spec.rows, spec.cols);
+    } else {
+      bytes += tensor->bytes;
+    }
+  }
   return bytes;
 }
 
-ModelWeights load_weights(const gguf::File& file, const Config& config, Backend& backend) {
+ModelWeights load_weights(const gguf::File& file, const Config& config, Backend& backend,
+                          WeightForm form, const LoadProgress& progress) {
   ModelWeights weights;
   weights.layers.resize(static_cast<size_t>(config.layers));
   weights.rope_factors = read_rope_factors(file, config);
-  const std::vector<WeightSpec> specs = weight_specs(config);
-
-  size_t floats = 0;
-  for (const WeightSpec& spec : specs)
-    if (spec.is_vector() && find(file, spec)) floats += static_cast<size_t>(spec.cols);
-  weights.vectors = backend.allocate(floats * sizeof(float));
-  auto* next = static_cast<float*>(weights.vectors->data());
-
-  std::vector<float> row;
-  for (const WeightSpec& spec : specs) {
-    const gguf::Tensor* tensor = find(file, spec);
-    if (!tensor) continue;
-    const DType type{tensor->type->id};
-    LayerWeights* layer =
-        spec.layer >= 0 ? &weights.layers[static_cast<size_t>(spec.layer)] : nullptr;
-    if (spec.is_vector()) {
-      row.resize(static_cast<size_t>(spec.cols));
-      dequantize_row(type, tensor->data, row.data(), spec.cols);
-      backend.upload(next, row.data(), row.size() * sizeof(float));
-      (layer ? layer->*spec.layer_vector : weights.*spec.vector) = next;
-      next += spec.cols;
-    } else {
-      (layer ? layer->*spec.layer_matrix : weights.*spec.matrix) =
-          backend.import_weight(type, spec.rows, spec.cols, tensor->data);
-    }
-  }
+  Loader(file, config, backend, form, progress).load(weights);
   if (!weights.output) weights.output = weights.token_embedding;  // tied
   return weights;
 }

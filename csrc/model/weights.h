@@ -2,6 +2,7 @@
 // tensor parallelism; loading, shape checks and memory estimates all read that table.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,8 +40,9 @@ struct ModelWeights {
   std::vector<LayerWeights> layers;
   Vector output_norm = nullptr;  // [D]
   Weight output;  // [V × D]; the embedding itself where the file has no output.weight
-  std::vector<float> rope_factors;        // [pairs], or empty
-  std::unique_ptr<DeviceMemory> vectors;  // what every `Vector` points into
+  std::vector<float> rope_factors;         // [pairs], or empty
+  std::unique_ptr<DeviceMemory> vectors;   // what every `Vector` points into
+  std::unique_ptr<DeviceMemory> matrices;  // what every packed `Weight` points into
 };
 
 /// One weight that a file of this configuration has to or may hold.
@@ -67,10 +69,22 @@ std::vector<WeightSpec> weight_specs(const Config& config);
 /// not know is kUnsupported, by name.
 void check_weights(const gguf::File& file, const Config& config);
 
-/// Bytes of the weights as the backend holds them.
-uint64_t weight_bytes(const gguf::File& file, const Config& config);
+/// How matrices are held.
+enum class WeightForm : uint8_t {
+  kPacked,  // in the backend's own form, in its memory
+  kMapped,  // as they lie in the file, on the system's own pages of it
+};
 
-/// Imports every weight. `file` must have passed `check_weights` and outlive the result.
-ModelWeights load_weights(const gguf::File& file, const Config& config, Backend& backend);
+/// Bytes of the weights as the backend holds them; of mapped ones, those of the file.
+uint64_t weight_bytes(const gguf::File& file, const Config& config, const Backend& backend,
+                      WeightForm form);
+
+/// Called while weights are read, with bytes of the file done and in all; returning false stops.
+using LoadProgress = std::function<bool(uint64_t loaded, uint64_t total)>;
+
+/// Imports every weight. `file` must have passed `check_weights` and outlive the result. Throws
+/// kAborted where `progress` said to stop, kFile where the file was cut short meanwhile.
+ModelWeights load_weights(const gguf::File& file, const Config& config, Backend& backend,
+                          WeightForm form, const LoadProgress& progress);
 
 }  // namespace cria

@@ -30,26 +30,30 @@ std::unique_ptr<Backend> backend(std::string_view table, int threads) {
   return made;
 }
 
+/// A weight as the file has it, held in that form or packed.
 struct EncodedWeight {
   std::vector<std::byte> bytes;
+  std::unique_ptr<DeviceMemory> memory;
   Weight weight;
 
-  EncodedWeight(Backend& owner, DType type, int64_t rows, int64_t cols, Random& random)
+  EncodedWeight(Backend& owner, DType type, int64_t rows, int64_t cols, Random& random, bool packed)
       : bytes(static_cast<size_t>(rows * row_bytes(type, cols))) {
     for (int64_t r = 0; r < rows; ++r)
       quantize_row(type, normal(random, cols).data(), bytes.data() + r * row_bytes(type, cols),
                    cols);
-    weight = owner.import_weight(type, rows, cols, bytes.data());
+    if (packed) memory = owner.allocate(owner.weight_bytes(type, rows, cols));
+    weight = owner.import_weight(type, rows, cols, bytes.data(), packed ? memory->data() : nullptr);
   }
 };
 
-/// Three products of one input, in three types and two activation forms, one with a bias.
-std::vector<Floats> project(std::string_view table, int threads, int64_t tokens, uint64_t seed) {
+/// Three products of one input, in three types and activation forms, one with a bias.
+std::vector<Floats> project(std::string_view table, bool packed, int threads, int64_t tokens,
+                            uint64_t seed) {
   auto cpu = backend(table, threads);
   Random random(seed);
   const int64_t cols = 512;
-  EncodedWeight q(*cpu, DType::kQ4_K, 203, cols, random), k(*cpu, DType::kQ8_0, 37, cols, random),
-      v(*cpu, DType::kF16, 1, cols, random);
+  EncodedWeight q(*cpu, DType::kQ4_K, 203, cols, random, packed),
+      k(*cpu, DType::kQ8_0, 37, cols, random, packed), v(*cpu, DType::kF16, 1, cols, random, packed);
   const Floats bias = normal(random, 37);
   Floats x = normal(random, 17 * cols);
   x.resize(static_cast<size_t>(tokens * cols));
@@ -66,35 +70,93 @@ std::vector<Floats> project(std::string_view table, int threads, int64_t tokens,
 
 TEST(backend_project_has_the_same_bits_for_any_threads_and_batch) {
   for (const Table& table : supported_tables()) {
-    const std::vector<Floats> expected = project(table.variant, 1, 17, 50);
-    for (int threads : {2, 3}) {
-      const std::vector<Floats> got = project(table.variant, threads, 17, 50);
-      for (size_t i = 0; i < got.size(); ++i) CHECK_SAY(same(got[i], expected[i]), table.variant);
-    }
-    for (int64_t tokens : {1, 2, 3, 5, 9}) {  // the first tokens of the same batch
-      const std::vector<Floats> got = project(table.variant, 2, tokens, 50);
-      for (size_t i = 0; i < got.size(); ++i) {
-        Floats first(expected[i].begin(),
-                     expected[i].begin() + static_cast<std::ptrdiff_t>(got[i].size()));
-        CHECK_SAY(same(got[i], first), table.variant, " T=", tokens);
+    for (bool packed : {false, true}) {
+      const std::vector<Floats> expected = project(table.variant, packed, 1, 17, 50);
+      for (int threads : {2, 3}) {
+        const std::vector<Floats> got = project(table.variant, packed, threads, 17, 50);
+        for (size_t i = 0; i < got.size(); ++i) CHECK_SAY(same(got[i], expected[i]), table.variant);
+      }
+      for (int64_t tokens : {1, 2, 3, 5, 9}) {  // the first tokens of the same batch
+        const std::vector<Floats> got = project(table.variant, packed, 2, tokens, 50);
+        for (size_t i = 0; i < got.size(); ++i) {
+          Floats first(expected[i].begin(),
+                       expected[i].begin() + static_cast<std::ptrdiff_t>(got[i].size()));
+          CHECK_SAY(same(got[i], first), table.variant, " T=", tokens);
+        }
       }
     }
   }
 }
 
+// 1100 tokens are more than are multiplied at a time, 70 rows no whole number of units.
+TEST(backend_project_of_many_tokens_equals_one_by_one) {
+  Random random(57);
+  auto cpu = cpu::make_backend({2, ""});
+  cpu->reserve(1100, 64);
+  EncodedWeight w(*cpu, DType::kQ8_0, 70, 64, random, true);
+  Floats x = normal(random, 1100 * 64), all(1100 * 70), one(70);
+  cpu->project(matrix(x, 1100), {{w.weight, nullptr, matrix(all, 1100)}});
+  for (int64_t t : {0, 511, 512, 1023, 1024, 1099}) {
+    cpu->project(Matrix{x.data() + t * 64, 1, 64}, {{w.weight, nullptr, matrix(one, 1)}});
+    CHECK(std::equal(one.begin(), one.end(), all.begin() + t * 70));
+  }
+}
+
 TEST(backend_project_adds_the_bias_and_matches_double) {
-  auto cpu = backend("", 2);
   Random random(51);
-  EncodedWeight w(*cpu, DType::kF32, 33, 40, random);
-  Floats x = normal(random, 3 * 40), out(3 * 33);
-  const Floats bias = normal(random, 33);
-  cpu->project(matrix(x, 3), {{w.weight, bias.data(), matrix(out, 3)}});
-  const auto* weights = reinterpret_cast<const float*>(w.bytes.data());
-  for (size_t t = 0; t < 3; ++t) {
-    for (size_t n = 0; n < 33; ++n) {
-      double exact = bias[n];
-      for (size_t k = 0; k < 40; ++k) exact += double{x[t * 40 + k]} * double{weights[n * 40 + k]};
-      CHECK(std::fabs(double{out[t * 33 + n]} - exact) < 1e-5);
+  for (bool packed : {false, true}) {
+    auto cpu = backend("", 2);
+    EncodedWeight w(*cpu, DType::kF32, 33, 40, random, packed);
+    Floats x = normal(random, 3 * 40), out(3 * 33);
+    const Floats bias = normal(random, 33);
+    cpu->project(matrix(x, 3), {{w.weight, bias.data(), matrix(out, 3)}});
+    const auto* weights = reinterpret_cast<const float*>(w.bytes.data());
+    for (size_t t = 0; t < 3; ++t) {
+      for (size_t n = 0; n < 33; ++n) {
+        double exact = bias[n];
+        for (size_t k = 0; k < 40; ++k)
+          exact += double{x[t * 40 + k]} * double{weights[n * 40 + k]};
+        CHECK(std::fabs(double{out[t * 33 + n]} - exact) < 1e-5);
+      }
+    }
+  }
+}
+
+// What is computed on the way to a product, and after it, has the bits of the kernels one by one.
+TEST(backend_project_norms_gates_and_accumulates) {
+  Random random(54);
+  for (const Table& table : supported_tables()) {
+    for (DType type : {DType::kF32, DType::kQ4_0, DType::kQ6_K}) {
+      for (int64_t tokens : {1, 11}) {
+        auto cpu = backend(table.variant, 2);
+        const int64_t cols = 256, rows = 40;
+        EncodedWeight w(*cpu, type, rows, cols, random, true);
+        Floats x = normal(random, tokens * cols), up = normal(random, tokens * cols);
+        const Floats norm = normal(random, cols);
+        Floats computed(x.size()), expected(static_cast<size_t>(tokens * rows));
+        Floats out(expected.size());
+        const auto expect = [&] {
+          cpu->project(matrix(computed, tokens), {{w.weight, nullptr, matrix(expected, tokens)}});
+        };
+        for (int64_t t = 0; t < tokens; ++t)
+          table.kernels->rmsnorm(x.data() + t * cols, norm.data(), 1e-5f, cols,
+                                 computed.data() + t * cols);
+        expect();
+        cpu->project(normed(matrix(x, tokens), norm.data(), 1e-5f),
+                     {{w.weight, nullptr, matrix(out, tokens)}});
+        CHECK_SAY(same(out, expected), table.variant, " norm");
+
+        table.kernels->silu_mul(x.data(), up.data(), tokens * cols, computed.data());
+        expect();
+        cpu->project(gated(matrix(x, tokens), matrix(up, tokens)),
+                     {{w.weight, nullptr, matrix(out, tokens)}});
+        CHECK_SAY(same(out, expected), table.variant, " gate");
+
+        Floats sum = normal(random, tokens * rows), before = sum;
+        cpu->project(gated(matrix(x, tokens), matrix(up, tokens)),
+                     {{w.weight, nullptr, matrix(sum, tokens), true}});
+        for (size_t i = 0; i < sum.size(); ++i) CHECK_EQ(sum[i], before[i] + expected[i]);
+      }
     }
   }
 }
@@ -212,57 +274,48 @@ TEST(backend_chunked_prefill_equals_token_by_token) {
   }
 }
 
-TEST(backend_rowwise_operations_match_the_kernels) {
-  Random random(54);
-  for (const Table& table : supported_tables()) {
-    auto cpu = backend(table.variant, 2);
-    Floats x = normal(random, 5 * 24), y = normal(random, 5 * 24), out(5 * 24);
-    const Floats weight = normal(random, 24);
-    cpu->rmsnorm(matrix(x, 5), weight.data(), 1e-5f, matrix(out, 5));
-    for (size_t t = 0; t < 5; ++t) {
-      Floats row(24);
-      table.kernels->rmsnorm(x.data() + t * 24, weight.data(), 1e-5f, 24, row.data());
-      CHECK(std::equal(row.begin(), row.end(), out.begin() + static_cast<std::ptrdiff_t>(t) * 24));
-    }
-    Floats gate = x, sum = x, expected = x;
-    cpu->silu_mul(matrix(gate, 5), matrix(y, 5));
-    table.kernels->silu_mul(expected.data(), y.data(), 5 * 24);
-    CHECK(same(gate, expected));
-    cpu->add(matrix(sum, 5), matrix(y, 5));
-    for (size_t i = 0; i < sum.size(); ++i) CHECK_EQ(sum[i], x[i] + y[i]);
-    const int64_t rows[] = {4, 0, 4};
-    Floats gathered(3 * 24);
-    cpu->gather_rows(matrix(x, 5), rows, matrix(gathered, 3));
-    for (size_t i = 0; i < gathered.size(); ++i)
-      CHECK_EQ(gathered[i], x[static_cast<size_t>(rows[i / 24]) * 24 + i % 24]);
-  }
+TEST(backend_gathers_rows) {
+  auto cpu = backend("", 2);
+  Random random(58);
+  Floats x = normal(random, 5 * 24), gathered(3 * 24);
+  const int64_t rows[] = {4, 0, 4};
+  cpu->gather_rows(matrix(x, 5), rows, matrix(gathered, 3));
+  for (size_t i = 0; i < gathered.size(); ++i)
+    CHECK_EQ(gathered[i], x[static_cast<size_t>(rows[i / 24]) * 24 + i % 24]);
 }
 
 TEST(backend_embed_decodes_rows) {
-  auto cpu = backend("", 2);
   Random random(55);
-  EncodedWeight table(*cpu, DType::kQ6_K, 10, 256, random);
-  const int32_t ids[] = {9, 0, 9, 3};
-  Floats out(4 * 256), row(256);
-  cpu->embed(table.weight, ids, matrix(out, 4));
-  for (size_t t = 0; t < 4; ++t) {
-    dequantize_row(DType::kQ6_K, table.bytes.data() + ids[t] * row_bytes(DType::kQ6_K, 256),
-                   row.data(), 256);
-    CHECK(std::equal(row.begin(), row.end(), out.begin() + static_cast<std::ptrdiff_t>(t) * 256));
+  const int32_t ids[] = {19, 0, 19, 3};
+  for (DType type : kAllTypes) {
+    for (bool packed : {false, true}) {
+      auto cpu = backend("", 2);
+      const int64_t cols = dtype_info(type).block_weights * int64_t{3};
+      EncodedWeight table(*cpu, type, 20, cols, random, packed);
+      Floats out(static_cast<size_t>(4 * cols)), row(static_cast<size_t>(cols));
+      cpu->embed(table.weight, ids, matrix(out, 4));
+      for (int64_t t = 0; t < 4; ++t) {
+        dequantize_row(type, table.bytes.data() + ids[t] * row_bytes(type, cols), row.data(), cols);
+        CHECK(std::equal(row.begin(), row.end(), out.begin() + t * cols));
+      }
+    }
   }
+  auto cpu = backend("", 2);
+  EncodedWeight table(*cpu, DType::kQ6_K, 10, 256, random, false);
+  Floats out(4 * 256);
   const int32_t bad[] = {1, 10, 2, 3}, negative[] = {1, -1, 2, 3};
   CHECK_THROWS(ErrorCode::kBadArgument, (cpu->embed(table.weight, bad, matrix(out, 4)), 0),
                "id 10 is not in [0, 10)");
   CHECK_THROWS(ErrorCode::kBadArgument, (cpu->embed(table.weight, negative, matrix(out, 4)), 0),
                "id -1");
-  CHECK_THROWS(ErrorCode::kBadArgument, (cpu->embed(table.weight, ids, matrix(out, 2)), 0),
+  CHECK_THROWS(ErrorCode::kBadArgument, (cpu->embed(table.weight, negative, matrix(out, 2)), 0),
                "4 ids");
 }
 
 TEST(backend_refuses_wrong_shapes) {
   auto cpu = backend("", 1);
   Random random(56);
-  EncodedWeight w(*cpu, DType::kQ8_0, 16, 64, random);
+  EncodedWeight w(*cpu, DType::kQ8_0, 16, 64, random, true);
   Floats a(3 * 64), b(3 * 32), c(3 * 16), narrow(2 * 16);
   const auto code = ErrorCode::kBadArgument;
   CHECK_THROWS(code, (cpu->project(matrix(b, 3), {{w.weight, nullptr, matrix(c, 3)}}), 0),
@@ -275,9 +328,10 @@ TEST(backend_refuses_wrong_shapes) {
   CHECK_THROWS(code,
                (cpu->project(matrix(many, 65), {{w.weight, nullptr, matrix(many_out, 65)}}), 0),
                "[64×2048] was reserved");
-  CHECK_THROWS(code, (cpu->add(matrix(a, 3), matrix(b, 3)), 0), "[3×64] but y is [3×32]");
-  CHECK_THROWS(code, (cpu->silu_mul(matrix(a, 3), matrix(b, 3)), 0), "[3×32]");
-  CHECK_THROWS(code, (cpu->rmsnorm(matrix(a, 3), a.data(), 1, matrix(b, 3)), 0), "[3×32]");
+  CHECK_THROWS(code,
+               (cpu->project(gated(matrix(a, 3), matrix(b, 3)), {{w.weight, nullptr, matrix(c, 3)}}),
+                0),
+               "[3×64] but up is [3×32]");
   const int64_t rows[] = {0, 3};
   CHECK_THROWS(code, (cpu->gather_rows(matrix(a, 3), rows, {a.data(), 2, 64}), 0), "row 3");
 }
@@ -311,13 +365,13 @@ TEST(backend_refuses_wrong_attention_shapes) {
 TEST(backend_imports_only_what_it_computes) {
   auto cpu = backend("", 1);
   const std::byte data[64] = {};
-  CHECK_THROWS(ErrorCode::kUnsupported, cpu->import_weight(static_cast<DType>(4), 1, 32, data),
+  CHECK_THROWS(ErrorCode::kUnsupported, cpu->import_weight(static_cast<DType>(4), 1, 32, data, nullptr),
                "4");
-  CHECK_THROWS(ErrorCode::kUnsupported, cpu->import_weight(static_cast<DType>(999), 1, 32, data),
+  CHECK_THROWS(ErrorCode::kUnsupported, cpu->import_weight(static_cast<DType>(999), 1, 32, data, nullptr),
                "999");
-  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 1, 33, data), "32");
-  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 0, 32, data), "[0×32]");
-  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 1, 32, nullptr),
+  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 1, 33, data, nullptr), "32");
+  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 0, 32, data, nullptr), "[0×32]");
+  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 1, 32, nullptr, nullptr),
                "without");
 }
 

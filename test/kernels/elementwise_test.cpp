@@ -92,14 +92,16 @@ TEST(rmsnorm_in_place_zero_and_nan) {
 TEST(silu_mul_matches_double) {
   Random random(32);
   for (int64_t n : kLengths) {
-    Guarded<float> gate(n, Edge::kEnd), up(n, Edge::kEnd), x(n, Edge::kEnd);
+    Guarded<float> gate(n, Edge::kEnd), up(n, Edge::kEnd), x(n, Edge::kEnd), in(n, Edge::kEnd);
     random.fill_normal(x);
     random.fill_normal(up);
     for (float& v : x) v *= 10;
     x[n / 2] = -200;  // exp(200) overflows: the result is −0
     for (const Table& table : supported_tables()) {
-      std::copy(x.begin(), x.end(), gate.begin());
-      table.kernels->silu_mul(gate.data(), up.data(), n);
+      table.kernels->silu_mul(x.data(), up.data(), n, gate.data());
+      std::copy(x.begin(), x.end(), in.begin());
+      table.kernels->silu_mul(in.data(), up.data(), n, in.data());
+      CHECK_SAY(std::equal(gate.begin(), gate.end(), in.begin()), table.variant, " in place");
       for (int64_t i = 0; i < n; ++i) {
         const double exact = double{x[i]} / (1 + std::exp(-double{x[i]})) * double{up[i]};
         CHECK_SAY(std::fabs(double{gate[i]} - exact) <= 1e-6 * std::fabs(exact) + 1e-38,
@@ -115,7 +117,7 @@ TEST(silu_mul_and_add_propagate_nan_to_one_element) {
     std::fill(x.begin(), x.end(), 1.0f);
     std::fill(y.begin(), y.end(), 2.0f);
     x[35] = std::nanf("");
-    table.kernels->silu_mul(x.data(), y.data(), 37);
+    table.kernels->silu_mul(x.data(), y.data(), 37, x.data());
     for (int64_t i = 0; i < 37; ++i) CHECK_SAY(std::isnan(x[i]) == (i == 35), table.variant);
     table.kernels->add(x.data(), y.data(), 37);
     for (int64_t i = 0; i < 37; ++i) CHECK_SAY(std::isnan(x[i]) == (i == 35), table.variant);

@@ -68,13 +68,13 @@ void rope_store(const RopeArgs& rope, const float* x, uint16_t* out, int64_t out
   }
 }
 
-void silu_mul(float* gate, const float* up, int64_t n) {
+void silu_mul(const float* gate, const float* up, int64_t n, float* out) {
   const __m256 one = _mm256_set1_ps(1.0f), sign = _mm256_set1_ps(-0.0f);
   for (int64_t i = 0; i < n; i += kLanes) {
     const __m256 g = load_first(gate + i, n - i);
     const __m256 e = exp_lanes(_mm256_xor_ps(g, sign));
     const __m256 silu = _mm256_div_ps(g, _mm256_add_ps(one, e));
-    store_first(gate + i, _mm256_mul_ps(silu, load_first(up + i, n - i)), n - i);
+    store_first(out + i, _mm256_mul_ps(silu, load_first(up + i, n - i)), n - i);
   }
 }
 

@@ -60,13 +60,13 @@ void rope_store(const RopeArgs& rope, const float* x, uint16_t* out, int64_t out
   }
 }
 
-void silu_mul(float* gate, const float* up, int64_t n) {
+void silu_mul(const float* gate, const float* up, int64_t n, float* out) {
   const __m512 one = _mm512_set1_ps(1.0f), sign = _mm512_set1_ps(-0.0f);
   for (int64_t i = 0; i < n; i += kLanes) {
     const __m512 g = load_first(gate + i, n - i);
     const __m512 e = exp_lanes(_mm512_xor_ps(g, sign));
     const __m512 silu = _mm512_div_ps(g, _mm512_add_ps(one, e));
-    store_first(gate + i, _mm512_mul_ps(silu, load_first(up + i, n - i)), n - i);
+    store_first(out + i, _mm512_mul_ps(silu, load_first(up + i, n - i)), n - i);
   }
 }
 
