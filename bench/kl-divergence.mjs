@@ -68,6 +68,14 @@ function floatsOf({ data }, tensor) {
 
 const bytesOf = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength)
 
+const toTensor = (name, shape, type, bytes) => ({
+  name,
+  shape,
+  type: TYPE_IDS[type],
+  size: bytes.length,
+  chunks: () => [bytes]
+})
+
 /** Two files of the same rounded weights: as `type`, and as F32. Vectors stay F32. */
 function writePair(folder, gguf, type) {
   const rounded = []
@@ -76,15 +84,15 @@ function writePair(folder, gguf, type) {
     const floats = floatsOf(gguf, tensor)
     const { name, shape } = tensor
     if (shape.length === 1) {
-      const vector = { name, shape, type: TYPE_IDS.F32, bytes: bytesOf(floats) }
+      const vector = toTensor(name, shape, 'F32', bytesOf(floats))
       rounded.push(vector)
       plain.push(vector)
       continue
     }
     const blocks = probe.quantize(type, floats)
     const back = probe.dequantize(type, blocks, floats.length)
-    rounded.push({ name, shape, type: TYPE_IDS[type], bytes: Buffer.from(blocks) })
-    plain.push({ name, shape, type: TYPE_IDS.F32, bytes: bytesOf(back) })
+    rounded.push(toTensor(name, shape, type, Buffer.from(blocks)))
+    plain.push(toTensor(name, shape, 'F32', bytesOf(back)))
   }
   const paths = { type: join(folder, 'type.gguf'), f32: join(folder, 'f32.gguf') }
   writeGguf(paths.type, gguf, rounded)
@@ -94,7 +102,7 @@ function writePair(folder, gguf, type) {
 
 function bitsPerWeight(tensors) {
   const matrices = tensors.filter(({ shape }) => shape.length > 1)
-  const bytes = matrices.reduce((sum, tensor) => sum + tensor.bytes.length, 0)
+  const bytes = matrices.reduce((sum, tensor) => sum + tensor.size, 0)
   const weights = matrices.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0)
   return (bytes * 8) / weights
 }

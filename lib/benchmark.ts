@@ -41,7 +41,7 @@ export async function benchmark(
     }
     return native.benchmark(path, sizes, cases, settings.repetitions, token, onSeconds)
   })
-  return { model, rows }
+  return { model, kvType: settings.kvType, rows }
 }
 
 /** The context that the longest case needs. */

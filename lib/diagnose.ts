@@ -1,4 +1,5 @@
 /** What Cria finds on this machine: for `cria doctor` and for reports of problems. */
+import { availableParallelism, cpus, platform, release, totalmem } from 'node:os'
 import { toCriaError } from './errors.js'
 import { native, nativePath } from './native.js'
 import { demoModel } from './source.js'
@@ -12,8 +13,21 @@ export interface KernelTable {
   readonly supported: boolean
 }
 
+/** What a measurement is worth depends on it. */
+export interface Machine {
+  /** As the CPU names itself; '': it does not. */
+  readonly cpu: string
+  /** That the operating system counts, and of them those that this process may use. */
+  readonly cores: number
+  readonly usableCores: number
+  readonly memoryBytes: number
+  readonly os: string
+  readonly node: string
+}
+
 export interface Diagnosis {
   readonly version: string
+  readonly machine: Machine
   /** The native addon: its own version, and the file it was loaded from. */
   readonly addon: { readonly version: string; readonly path: string }
   readonly demoModel: string
@@ -46,9 +60,22 @@ export function diagnose(): Diagnosis {
   }
   return {
     version,
+    machine: describeMachine(),
     addon: { version: native.version, path: nativePath },
     demoModel,
     cpu: { features, tables, forced, selected, problem, threads },
     availableBytes
+  }
+}
+
+function describeMachine(): Machine {
+  const all = cpus()
+  return {
+    cpu: all[0]?.model.trim() ?? '',
+    cores: all.length,
+    usableCores: availableParallelism(),
+    memoryBytes: totalmem(),
+    os: `${platform()} ${release()} ${process.arch}`,
+    node: process.version
   }
 }

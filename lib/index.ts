@@ -6,7 +6,7 @@
  * failure is a {@link CriaError}, or the reason of the caller's own abort signal.
  */
 export { benchmark } from './benchmark.js'
-export { type Diagnosis, diagnose, type KernelTable } from './diagnose.js'
+export { type Diagnosis, diagnose, type KernelTable, type Machine } from './diagnose.js'
 export { CriaError, type CriaErrorCode } from './errors.js'
 export type { Generation } from './generation.js'
 export { Model } from './model.js'

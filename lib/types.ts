@@ -222,6 +222,8 @@ export interface BenchmarkRow {
 
 export interface BenchmarkReport {
   readonly model: ModelInfo
+  /** How keys and values were stored. */
+  readonly kvType: NonNullable<LoadOptions['kvType']>
   readonly rows: readonly BenchmarkRow[]
 }
 

@@ -1,5 +1,5 @@
-/** Reads a GGUF file of F16 or F32 weights and writes it again with its matrices in another type. */
-import { readFileSync, writeFileSync } from 'node:fs'
+/** Reads a GGUF file's tensors, and writes files: of metadata as it was read or encoded here. */
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 
 const SCALAR_BYTES = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8 }
 const STRING = 8
@@ -82,26 +82,80 @@ export function readGguf(path) {
   return { entries, metadata, tensors, data: file.subarray(align(cursor.at)) }
 }
 
-/** Writes `tensors` ({ name, shape, type, bytes }) under the metadata of `source`. */
+const number = (size, value) => {
+  const out = Buffer.alloc(size)
+  if (size === 4) out.writeUInt32LE(value)
+  else out.writeBigUInt64LE(BigInt(value))
+  return out
+}
+const text = (value) => {
+  const bytes = Buffer.from(value)
+  return Buffer.concat([number(8, bytes.length), bytes])
+}
+const real = (value) => {
+  const out = Buffer.alloc(4)
+  out.writeFloatLE(value)
+  return out
+}
+
+/** Types of metadata values: how the format names them, and their bytes. */
+const VALUES = {
+  u32: { id: 4, write: (value) => number(4, value) },
+  i32: { id: 5, write: (value) => number(4, value >>> 0) },
+  f32: { id: 6, write: real },
+  bool: { id: 7, write: (value) => Buffer.from([value ? 1 : 0]) },
+  text: { id: STRING, write: text }
+}
+
+/** Metadata of [key, type, value] rows, a type one of VALUES; an array's is `['text']` and so on. */
+export function encodeMetadata(rows) {
+  const parts = rows.map(([key, type, value]) => {
+    if (!Array.isArray(type)) {
+      return [text(key), number(4, VALUES[type].id), VALUES[type].write(value)]
+    }
+    const { id, write } = VALUES[type[0]]
+    return [
+      text(key),
+      number(4, ARRAY),
+      number(4, id),
+      number(8, value.length),
+      ...value.map(write)
+    ]
+  })
+  return { entries: rows.length, metadata: Buffer.concat(parts.flat()) }
+}
+
+/**
+ * Writes `tensors` ({ name, shape, type, size, chunks }) under the metadata of `source`; `chunks()`
+ * gives a tensor's `size` bytes piece by piece, so that a file need not fit in memory.
+ */
 export function writeGguf(path, source, tensors) {
-  const number = (size, value) => {
-    const out = Buffer.alloc(size)
-    if (size === 4) out.writeUInt32LE(value)
-    else out.writeBigUInt64LE(BigInt(value))
-    return out
-  }
   const head = [Buffer.from('GGUF'), number(4, 3), number(8, tensors.length)]
   head.push(number(8, source.entries), source.metadata)
-  const body = []
   let offset = 0
-  for (const { name, shape, type, bytes } of tensors) {
-    const text = Buffer.from(name)
-    head.push(number(8, text.length), text, number(4, shape.length))
-    head.push(...shape.map((size) => number(8, size)), number(4, type), number(8, offset))
-    body.push(bytes, Buffer.alloc(align(bytes.length) - bytes.length))
-    offset += align(bytes.length)
+  for (const { name, shape, type, size } of tensors) {
+    head.push(text(name), number(4, shape.length), ...shape.map((count) => number(8, count)))
+    head.push(number(4, type), number(8, offset))
+    offset += align(size)
   }
-  const size = head.reduce((sum, part) => sum + part.length, 0)
-  head.push(Buffer.alloc(align(size) - size))
-  writeFileSync(path, Buffer.concat([...head, ...body]))
+  const file = openSync(path, 'w')
+  try {
+    writePadded(file, head)
+    for (const { chunks } of tensors) writePadded(file, chunks())
+  } finally {
+    closeSync(file)
+  }
+}
+
+function writePadded(file, chunks) {
+  let size = 0
+  for (const chunk of chunks) {
+    writeAll(file, chunk)
+    size += chunk.length
+  }
+  writeAll(file, Buffer.alloc(align(size) - size))
+}
+
+function writeAll(file, bytes) {
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done)
 }

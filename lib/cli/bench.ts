@@ -1,5 +1,12 @@
 /** `cria bench`: how fast the network of a model computes. */
-import { type BenchmarkOptions, type BenchmarkReport, benchmark, checkBenchmark } from '../index.js'
+import {
+  type BenchmarkOptions,
+  type BenchmarkReport,
+  benchmark,
+  checkBenchmark,
+  diagnose,
+  type LoadOptions
+} from '../index.js'
 import type { Command } from './command.js'
 import { exitCodes, UsageError } from './exit.js'
 import type { Arguments, Flag } from './flags.js'
@@ -24,19 +31,19 @@ export const benchCommand: Command = {
   summary: 'measure prefill and decode of a model',
   details: `Times prompts (pp) and generation (tg) as llama-bench does: random tokens, no tokenizer and no
 sampler, one untimed run and then the repetitions. Figures are tokens per second, mean ± standard
-deviation. A size of 0 leaves a kind out.`,
+deviation. A size of 0 leaves a kind out. Lists are measured in every combination.`,
   flags: [
     modelFlag,
     list('n-prompt', 'p', 'prompt sizes in tokens (default 512)'),
     list('n-gen', 'n', 'numbers of tokens to generate (default 128)'),
     list('n-depth', 'd', 'tokens in the cache beforehand (default 0)'),
     list('threads', 't', 'threads that compute (default: one per physical core)'),
+    list('batch-size', 'b', 'most tokens that one step computes (default 512)'),
     {
-      name: 'batch-size',
-      short: 'b',
-      kind: 'number',
-      value: 'N',
-      help: 'most tokens that one step computes (default 512)'
+      name: 'kv-type',
+      kind: 'text',
+      value: 'TYPE,…',
+      help: 'how keys and values are stored (default f16)'
     },
     { name: 'repetitions', short: 'r', kind: 'number', value: 'N', help: 'timed runs (default 5)' },
     { name: 'output', short: 'o', kind: 'text', value: 'FORMAT', help: 'md (default), json or csv' }
@@ -47,18 +54,19 @@ deviation. A size of 0 leaves a kind out.`,
 async function run(args: Arguments): Promise<number> {
   const format = toFormat(args.text('output'))
   const options = toOptions(args)
+  const loads = toLoads(args)
   const abort = new AbortController()
   const reports: BenchmarkReport[] = []
   await whileInterruptible(
     () => abort.abort(),
     async () => {
-      for (const threads of toCounts(args, 'threads') ?? [undefined]) {
-        const sizes = { ...options, threads, signal: abort.signal }
+      for (const load of loads) {
+        const sizes = { ...options, ...load, signal: abort.signal }
         reports.push(await benchmark(args.text('model'), sizes))
       }
     }
   )
-  if (format === 'json') await printJson(reports)
+  if (format === 'json') await printJson({ machine: diagnose().machine, reports })
   else await print(format === 'csv' ? toCsv(reports) : toMarkdown(reports))
   return exitCodes.ok
 }
@@ -69,12 +77,24 @@ function toOptions(args: Arguments): BenchmarkOptions {
     prompt: toCounts(args, 'n-prompt')?.filter((count) => count !== 0),
     generate: toCounts(args, 'n-gen')?.filter((count) => count !== 0),
     depths: toCounts(args, 'n-depth'),
-    batchSize: args.number('batch-size'),
     repetitions: args.number('repetitions')
   }
   checkBenchmark(options)
-  for (const threads of toCounts(args, 'threads') ?? []) checkBenchmark({ threads })
   return options
+}
+
+type Load = Pick<LoadOptions, 'threads' | 'batchSize' | 'kvType'>
+
+/** Every combination of what a model is loaded with, checked likewise. */
+function toLoads(args: Arguments): Load[] {
+  const kvTypes = args.text('kv-type')?.split(',') as LoadOptions['kvType'][] | undefined
+  const loads = (toCounts(args, 'threads') ?? [undefined]).flatMap((threads) =>
+    (toCounts(args, 'batch-size') ?? [undefined]).flatMap((batchSize) =>
+      (kvTypes ?? [undefined]).map((kvType) => ({ threads, batchSize, kvType }))
+    )
+  )
+  for (const load of loads) checkBenchmark(load)
+  return loads
 }
 
 function toFormat(text = 'md'): (typeof formats)[number] {
@@ -98,16 +118,19 @@ function toCounts(args: Arguments, name: string): number[] | undefined {
     })
 }
 
-const columns = ['model', 'size', 'params', 'kernels', 'threads', 'test', 't/s'] as const
+const numeric = ['threads', 'batch', 't/s']
+const columns = ['model', 'size', 'params', 'kernels', 'threads', 'batch', 'kv', 'test', 't/s']
 
-function cells({ model }: BenchmarkReport): string[] {
+function cells({ model, kvType }: BenchmarkReport): string[] {
   const parameters = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 2 })
   return [
     model.description,
     bytes(model.fileBytes),
     parameters.format(model.parameters),
     model.kernels,
-    String(model.threads)
+    String(model.threads),
+    String(model.batchSize),
+    kvType
   ]
 }
 
@@ -119,20 +142,23 @@ function toMarkdown(reports: readonly BenchmarkReport[]): string {
       `${tokensPerSecond.toFixed(2)} ± ${deviation.toFixed(2)}`
     ])
   )
-  const rule = columns.map((column) => (column === 'threads' || column === 't/s' ? '---:' : '---'))
+  const rule = columns.map((column) => (numeric.includes(column) ? '---:' : '---'))
   return [columns, rule, ...rows].map((row) => `| ${row.join(' | ')} |\n`).join('')
 }
 
 function toCsv(reports: readonly BenchmarkReport[]): string {
   const head =
-    'model,file_bytes,parameters,kernels,threads,prompt,generate,depth,tokens_per_second,deviation'
-  const rows = reports.flatMap(({ model, rows: timed }) =>
+    'model,file_bytes,parameters,kernels,threads,batch_size,kv_type,prompt,generate,depth,' +
+    'tokens_per_second,deviation'
+  const rows = reports.flatMap(({ model, kvType, rows: timed }) =>
     timed.map((row) => [
       JSON.stringify(model.description),
       model.fileBytes,
       model.parameters,
       model.kernels,
       model.threads,
+      model.batchSize,
+      kvType,
       row.prompt,
       row.generate,
       row.depth,

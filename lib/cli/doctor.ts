@@ -1,5 +1,4 @@
 /** `cria doctor`: what Cria finds on this machine, and whether it works. */
-import { arch, platform, release, totalmem } from 'node:os'
 import { type Diagnosis, diagnose, Model } from '../index.js'
 import type { Command } from './command.js'
 import { exitCodes } from './exit.js'
@@ -38,20 +37,23 @@ async function tryDemo(): Promise<Trial> {
   }
 }
 
-function lines({ version, addon, cpu, availableBytes }: Diagnosis, trial: Trial): string[] {
+function lines(
+  { version, machine, addon, cpu, availableBytes }: Diagnosis,
+  trial: Trial
+): string[] {
   const name = ({ name, variant }: { name: string; variant: string }) =>
     variant === '' || variant === name ? name : `${name} (${variant})`
   const tables = cpu.tables.map((table) => `${name(table)}${table.supported ? '' : ': not here'}`)
   const why = cpu.forced === null ? 'the best that this CPU runs' : `CRIA_CPU=${cpu.forced}`
   const rows: [string, string][] = [
     ['cria', version],
-    ['node', `${process.version} on ${platform()} ${release()} ${arch()}`],
+    ['node', `${machine.node} on ${machine.os}`],
     ['addon', `${addon.version}, ${addon.path}`],
     ['cpu features', cpu.features.join(' ') || 'none of those that kernels use'],
     ['kernel tables', tables.join(', ')],
     ['selected', cpu.selected ? `${name(cpu.selected)}: ${why}` : `none: ${cpu.problem}`],
     ['threads', `${cpu.threads} by default`],
-    ['memory', `${bytes(availableBytes)} free of ${bytes(totalmem())}`],
+    ['memory', `${bytes(availableBytes)} free of ${bytes(machine.memoryBytes)}`],
     ['cuda', 'not in this build'],
     [
       'demo model',

@@ -5,11 +5,11 @@ import type { SourceFile } from './rules.js'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** The files under a folder of the project whose names match; none where there is no folder. */
+/** The project's own files under a folder whose names match; none where there is no folder. */
 export function filesUnder(folder: string, names: RegExp): SourceFile[] {
   if (!existsSync(join(root, folder))) return []
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => names.test(name))
+    .filter((name) => names.test(name) && !/(^|[\\/])node_modules[\\/]/.test(name))
     .map((name) => readFile(`${folder}/${name.replaceAll('\\', '/')}`))
     .sort((a, b) => (a.path < b.path ? -1 : 1))
 }

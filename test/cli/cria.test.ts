@@ -1,6 +1,7 @@
 /** The program end to end. */
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { cria, start } from './support.js'
@@ -44,6 +45,8 @@ describe('wrong usage is exit code 2 and one line', () => {
     [['bench', '-o', 'xml'], '--output must be md, json, csv'],
     [['bench', '-p', '0', '-n', '0'], 'at least one size'],
     [['bench', '-t', '0'], 'threads must be'],
+    [['bench', '-b', '16,0'], 'batchSize must be'],
+    [['bench', '--kv-type', 'f16,f17'], 'kvType must be'],
     [['run', '-c', '100000', 'x'], '512'],
     [['run', '-m', '', 'x'], 'empty text']
   ])('%j', async (args, message) => {
@@ -173,13 +176,14 @@ describe('chat', () => {
 describe('bench', () => {
   const sizes = ['bench', '-p', '8,16', '-n', '4', '-r', '2']
 
-  test('a Markdown table with a row for every size and thread count', async () => {
-    const { code, stdout } = await cria([...sizes, '-t', '1,2'])
+  test('a Markdown table with a row for every size and combination of a load', async () => {
+    const { code, stdout } = await cria([...sizes, '-t', '1,2', '-b', '8,16', '--kv-type', 'f16'])
     expect(code).toBe(0)
     const [head, , ...rows] = stdout.trimEnd().split('\n')
-    expect(head).toBe('| model | size | params | kernels | threads | test | t/s |')
-    expect(rows.map((row) => row.split(' | ').slice(4, 6).join(' '))).toEqual(
-      ['1', '2'].flatMap((threads) => ['pp8', 'pp16', 'tg4'].map((name) => `${threads} ${name}`))
+    expect(head).toBe('| model | size | params | kernels | threads | batch | kv | test | t/s |')
+    const loads = ['1 8 f16', '1 16 f16', '2 8 f16', '2 16 f16']
+    expect(rows.map((row) => row.split(' | ').slice(4, 8).join(' '))).toEqual(
+      loads.flatMap((load) => ['pp8', 'pp16', 'tg4'].map((name) => `${load} ${name}`))
     )
     for (const row of rows) expect(row).toMatch(/\d+\.\d\d ± \d+\.\d\d \|$/)
   })
@@ -189,9 +193,15 @@ describe('bench', () => {
       cria([...sizes, '-d', '5', '-o', 'json']),
       cria([...sizes, '-d', '5', '-o', 'csv'])
     ])
-    expect(JSON.parse(json.stdout)[0].rows).toHaveLength(3)
+    const { machine, reports } = JSON.parse(json.stdout)
+    expect(machine).toMatchObject({ memoryBytes: totalmem(), node: process.version })
+    expect(machine.cores).toBeGreaterThanOrEqual(machine.usableCores)
+    expect(reports[0]).toMatchObject({ kvType: 'f16', model: { name: 'Cria demo' } })
+    expect(reports[0].rows).toHaveLength(3)
     expect(csv.stdout.trimEnd().split('\n')).toHaveLength(4)
-    expect(csv.stdout).toMatch(/^model,.*\n"5.2M Q8_0",5633632,5246208,.*,8,0,5,[\d.]+,[\d.]+\n/)
+    expect(csv.stdout).toMatch(
+      /^model,.*\n"5.2M Q8_0",5633632,5246208,.*,512,f16,8,0,5,[\d.]+,[\d.]+\n/
+    )
   })
 })
 

@@ -1,0 +1,41 @@
+/** What is measured: every case of a run. */
+import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
+import { demoModel, storiesModel } from './models.mjs'
+
+/** How many tokens a streamed text has, unless the model ends it before. */
+const STREAM_TOKENS = 256
+
+/** Prefill and decode of each model, at each depth and with each KV type. */
+export function speedCases(models, { prompt, generate, depths, kvTypes, threads }) {
+  const cases = []
+  for (const path of models) {
+    for (const kvType of kvTypes) {
+      for (const depth of depths) {
+        const add = (kind, tokens) => {
+          const name = `${kind}${tokens}${depth > 0 ? ` @ d${depth}` : ''}`
+          cases.push({ path, model: nameOf(path), name, kind, tokens, depth, kvType, threads })
+        }
+        for (const tokens of prompt) add('pp', tokens)
+        for (const tokens of generate) add('tg', tokens)
+      }
+    }
+  }
+  return cases
+}
+
+/** Streaming of small models, where the time goes into what is around the network. */
+export function streamCases({ threads }) {
+  return [demoModel, storiesModel].filter(existsSync).map((path) => ({
+    path,
+    model: nameOf(path),
+    name: 'stream',
+    kind: 'stream',
+    tokens: STREAM_TOKENS,
+    depth: 0,
+    kvType: 'f16',
+    threads
+  }))
+}
+
+export const nameOf = (path) => basename(path).replace(/\.gguf$/, '')

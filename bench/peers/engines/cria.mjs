@@ -1,0 +1,85 @@
+/** Cria, through its public API, from dist/. */
+import { closeSync, openSync, readSync } from 'node:fs'
+
+/** A small model may be faster on one thread: each engine streams with both, and its better counts. */
+export function variants({ kind, threads }) {
+  if (kind !== 'stream' || threads === 1) return [{ label: '' }]
+  return [
+    { label: `${threads} threads`, threads },
+    { label: '1 thread', threads: 1 }
+  ]
+}
+
+export async function measure(request) {
+  if (request.kind === 'read') return read(request)
+  const cria = await import('../../../dist/index.js')
+  const kinds = { describe, pp: speed, tg: speed, stream, text, load }
+  return kinds[request.kind](cria, request)
+}
+
+async function describe({ diagnose, version }) {
+  const { cpu, machine } = diagnose()
+  return {
+    version,
+    machine: { ...machine, kernels: cpu.selected?.variant || cpu.selected?.name },
+    threads: cpu.threads
+  }
+}
+
+async function speed({ benchmark }, request) {
+  const { kind, path, tokens, depth, kvType, threads, batchSize, repetitions } = request
+  const { rows } = await benchmark(path, {
+    prompt: kind === 'pp' ? [tokens] : [],
+    generate: kind === 'tg' ? [tokens] : [],
+    depths: [depth],
+    kvType,
+    threads,
+    batchSize,
+    repetitions
+  })
+  return { rates: rows[0].seconds.map((seconds) => tokens / seconds) }
+}
+
+/** Tokens per second of the async iterator, from the call to the end of the text. */
+async function stream({ Model }, { path, threads, prompt, tokens, repetitions }) {
+  const model = await Model.load(path, { threads })
+  const rates = []
+  for (let run = 0; run <= repetitions; run++) {
+    const start = performance.now()
+    let count = 0
+    const generation = model.generate(prompt, { maxTokens: tokens, temperature: 0 })
+    for await (const chunk of generation) count += chunk.tokens.length
+    if (run > 0) rates.push((count * 1000) / (performance.now() - start))
+  }
+  await model.dispose()
+  return { rates }
+}
+
+/** A greedy continuation. The ids of the prompt are what all engines continue. */
+async function text({ Model }, { path, threads, prompt, ids, tokens }) {
+  const model = await Model.load(path, { threads })
+  const given = ids ?? [...(await model.tokenizer.encode(prompt, { bos: true }))]
+  const result = await model.generate(given, { maxTokens: tokens, temperature: 0 })
+  await model.dispose()
+  return { prompt: given, ids: [...result.tokens], text: result.text }
+}
+
+/** Seconds from the call of `Model.load` to the first token. */
+async function load({ Model }, { path, threads }) {
+  const start = performance.now()
+  const model = await Model.load(path, { threads })
+  for await (const _ of model.generate([1], { maxTokens: 1, temperature: 0 })) break
+  const seconds = (performance.now() - start) / 1000
+  await model.dispose()
+  return { seconds }
+}
+
+/** Seconds of plain reads of the whole file, for comparison. */
+function read({ path }) {
+  const buffer = Buffer.allocUnsafe(8 << 20)
+  const start = performance.now()
+  const file = openSync(path, 'r')
+  while (readSync(file, buffer) > 0);
+  closeSync(file)
+  return { seconds: (performance.now() - start) / 1000 }
+}

@@ -1,0 +1,52 @@
+/**
+ * What a run stores, and the figures that follow from it.
+ *
+ * A measured case is `{ model, name, kind, tokens, depth, kvType, threads, rounds }`; a round has, by
+ * the engine's name and the label of a setting, the tokens per second of each repetition:
+ *
+ *   { "Cria": { "": [57.1] }, "node-llama-cpp": { "flash attention": [41.0], "plain": [39.2] } }
+ */
+import { mean, summarize } from './statistics.mjs'
+
+export const OWN = 'Cria'
+
+/** The best setting of one engine in one round: `{ label, rate }`. */
+export function best(settings) {
+  return Object.entries(settings)
+    .map(([label, rates]) => ({ label, rate: mean(rates) }))
+    .reduce((a, b) => (b.rate > a.rate ? b : a))
+}
+
+/**
+ * Cria against each peer that measured the case: `{ peer, own, other, label, ratio }`. `own` and
+ * `other` are summaries of tokens per second, `ratio` one of the rounds' ratios, Cria over the peer;
+ * `label` is the peer's setting that won most rounds.
+ */
+export function comparisons({ rounds }) {
+  const peers = Object.keys(rounds[0] ?? {}).filter((name) => name !== OWN)
+  const own = rounds.map((round) => best(round[OWN]).rate)
+  return peers.map((peer) => {
+    const other = rounds.map((round) => best(round[peer]))
+    return {
+      peer,
+      own: summarize(own),
+      other: summarize(other.map(({ rate }) => rate)),
+      label: mostFrequent(other.map(({ label }) => label)),
+      ratio: summarize(other.map(({ rate }, round) => own[round] / rate))
+    }
+  })
+}
+
+/** Of a load case `{ model, fileBytes, cold, rounds: [{ readSeconds, loadSeconds }] }`. */
+export function loadSummary({ rounds }) {
+  return {
+    read: summarize(rounds.map(({ readSeconds }) => readSeconds)),
+    load: summarize(rounds.map(({ loadSeconds }) => loadSeconds)),
+    ratio: summarize(rounds.map(({ readSeconds, loadSeconds }) => loadSeconds / readSeconds))
+  }
+}
+
+function mostFrequent(labels) {
+  const count = (label) => labels.filter((other) => other === label).length
+  return labels.reduce((a, b) => (count(b) > count(a) ? b : a))
+}

@@ -1,0 +1,386 @@
+/** The parts of bench/peers that need no peer: it is not installed where tests run. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { cria, root } from '../api/support/built.js'
+
+const part = (name: string) => import(new URL(`bench/${name}.mjs`, root).href)
+const { quantile, summarize } = await part('peers/statistics')
+const { best, comparisons, loadSummary } = await part('peers/results')
+const { parseOptions, UsageError, help } = await part('peers/options')
+const { compareTexts, sharedPrefix } = await part('peers/check')
+const { checkTexts, measureCase } = await part('peers/measure')
+const { speedCases } = await part('peers/cases')
+const { table, toMarkdown } = await part('peers/report')
+const { toSvg } = await part('peers/chart')
+const { inChild } = await part('peers/child')
+const { withResults } = await part('peers/docs')
+const llamaBench = await part('peers/engines/llama-bench')
+const nodeLlamaCpp = await part('peers/engines/node-llama-cpp')
+const { SHAPES, FILE_TYPES, layout, writeRandomLlama } = await part('support/random-llama')
+
+const file = (name: string) => readFileSync(new URL(name, root), 'utf8')
+
+const measured = {
+  model: 'm<1>',
+  name: 'pp512',
+  kvType: 'f16',
+  threads: 2,
+  rounds: [
+    { Cria: { '': [100, 120] }, peer: { plain: [50], flash: [55] }, other: { '': [220] } },
+    { Cria: { '': [90] }, peer: { plain: [61], flash: [60] }, other: { '': [90] } },
+    { Cria: { '': [120] }, peer: { plain: [60], flash: [80] }, other: { '': [80] } }
+  ]
+}
+const results = {
+  machine: {
+    cpu: 'A CPU',
+    usableCores: 2,
+    memoryBytes: 8e9,
+    os: 'linux',
+    node: 'v20',
+    kernels: 'avx2'
+  },
+  engines: [
+    { name: 'Cria', version: '1' },
+    { name: 'peer', version: '2' }
+  ],
+  settings: { rounds: 3, repetitions: 1 },
+  check: [{ model: 'm', peer: 'peer', setting: 'plain', shared: 48, of: 48, text: 'a' }],
+  cases: [measured],
+  load: [
+    { model: 'm', fileBytes: 5e6, cold: true, rounds: [{ readSeconds: 0.5, loadSeconds: 0.6 }] }
+  ]
+}
+
+describe('statistics', () => {
+  test('quantiles lie between the two nearest', () => {
+    expect([0, 0.25, 0.5, 1].map((q) => quantile([4, 1, 2, 3], q))).toEqual([1, 1.75, 2.5, 4])
+    expect(quantile([7], 0.9)).toBe(7)
+    expect(() => quantile([], 0.5)).toThrow(RangeError)
+  })
+
+  test('numbers are ordered as numbers', () => {
+    expect(summarize([10, 9, 100])).toEqual({ median: 10, q1: 9.5, q3: 55, min: 9, max: 100 })
+  })
+})
+
+describe('ratios', () => {
+  test('the best setting of a round counts, by the mean of its repetitions', () => {
+    expect(best({ a: [10, 20], b: [14] })).toEqual({ label: 'a', rate: 15 })
+  })
+
+  test('are of the same round, each peer by itself', () => {
+    const [peer, other] = comparisons(measured)
+    expect(peer).toMatchObject({ peer: 'peer', label: 'flash', own: { median: 110, min: 90 } })
+    expect(peer.ratio).toMatchObject({ min: 90 / 61, median: 1.5, max: 2 })
+    expect(other.ratio).toMatchObject({ min: 0.5, median: 1, max: 1.5 })
+  })
+
+  test('a peer that does not measure the case has no row', () => {
+    expect(comparisons({ rounds: [{ Cria: { '': [1] } }] })).toEqual([])
+  })
+
+  test('a load is held against reading', () => {
+    const rounds = [2, 3, 4].map((loadSeconds) => ({ readSeconds: 2, loadSeconds }))
+    expect(loadSummary({ rounds }).ratio).toMatchObject({ median: 1.5, min: 1, max: 2 })
+  })
+})
+
+describe('the command line', () => {
+  test('defaults, lists and --quick', () => {
+    expect(parseOptions([])).toMatchObject({ rounds: 7, prompt: [512], depths: [0], models: [] })
+    const given = [
+      '-p',
+      '0',
+      '-n',
+      '8, 16',
+      '-d',
+      '0,64',
+      '-m',
+      'a',
+      '-m',
+      'b',
+      '--kv-type',
+      'q8_0'
+    ]
+    expect(parseOptions(given)).toMatchObject({
+      prompt: [],
+      generate: [8, 16],
+      depths: [0, 64],
+      models: ['a', 'b'],
+      kvTypes: ['q8_0']
+    })
+    expect(parseOptions(['--quick', '--rounds', '3'])).toMatchObject({ rounds: 3, prompt: [128] })
+  })
+
+  test.each([
+    [['--round', '3'], '--round'],
+    [['stray'], 'stray'],
+    [['--rounds'], '--rounds'],
+    [['--rounds', '0'], '--rounds takes a whole number from 1 to 1000; got "0"'],
+    [['-t', '257'], '--threads takes a whole number from 1 to 256'],
+    [['-p', '12,x'], '--n-prompt takes whole numbers'],
+    [['-p', '-1'], '--n-prompt'],
+    [['--type', 'q4_0,q9'], '--type takes f16, q4_0'],
+    [['--shape', '3b'], '--shape takes 1.1b, 7b'],
+    [['--measure', 'all'], '--measure takes speed, stream, load'],
+    [['--kv-type', ''], '--kv-type takes f16, q8_0; got ""']
+  ])('%j is wrong usage', (args, message) => {
+    expect(() => parseOptions(args)).toThrow(UsageError)
+    expect(() => parseOptions(args)).toThrow(message)
+  })
+
+  test('every flag of the help is understood', () => {
+    const flags = [...help.matchAll(/--([a-z][\w-]*)(?: [A-Z])?/g)].map(([flag]) => flag)
+    expect(flags.length).toBeGreaterThan(15)
+    const values: Record<string, string> = {
+      '--shape': '7b',
+      '--type': 'f16',
+      '--measure': 'load',
+      '--kv-type': 'f16'
+    }
+    for (const flag of flags) {
+      const [name = '', value] = flag.split(' ')
+      const args = value === undefined ? [name] : [name, values[name] ?? '3']
+      expect(() => parseOptions(args), flag).not.toThrow()
+    }
+  })
+})
+
+describe('the program', () => {
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, [fileURLToPath(new URL('bench/peers/run.mjs', root)), ...args], {
+      encoding: 'utf8'
+    })
+
+  test('wrong usage is exit code 2 and one line, before anything is set up', () => {
+    const { status, stdout, stderr } = run('--rounds', 'many')
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toBe('peers: --rounds takes a whole number from 1 to 1000; got "many"\n')
+  })
+
+  test('--help', () => {
+    expect(run('--help')).toMatchObject({ status: 0, stdout: help, stderr: '' })
+  })
+})
+
+describe('Cria as an engine, each measurement in a process of its own', () => {
+  const path = fileURLToPath(new URL('models/cria-demo-q8_0.gguf', root))
+  const work = { path, tokens: 8, depth: 4, kvType: 'f16', threads: 1, batchSize: 512 }
+
+  test.each(['pp', 'tg', 'stream'])('%s gives a rate for every repetition', async (kind) => {
+    const request = { ...work, kind, prompt: 'Once', repetitions: 2 }
+    const { rates } = await inChild('cria', request)
+    expect(rates).toHaveLength(2)
+    expect(Math.min(...rates)).toBeGreaterThan(0)
+  })
+
+  test('text, read, load and describe', async () => {
+    const ask = (kind: string) => inChild('cria', { ...work, kind, prompt: 'Once' })
+    const [text, read, load, described] = await Promise.all(
+      ['text', 'read', 'load', 'describe'].map(ask)
+    )
+    expect(text.ids).toHaveLength(8)
+    expect(text.prompt[0]).toBe(1)
+    expect(Math.min(read.seconds, load.seconds)).toBeGreaterThan(0)
+    expect(described.machine).toMatchObject({ node: process.version })
+  })
+
+  test('what it refuses ends the measurement with its message', async () => {
+    const request = { ...work, kind: 'pp', path: '/nowhere.gguf', repetitions: 1 }
+    await expect(inChild('cria', request)).rejects.toThrow(/^cria: .*nowhere\.gguf/)
+  })
+})
+
+describe('cases and settings', () => {
+  test('every size at every depth with each KV type', () => {
+    const options = { prompt: [512], generate: [128], depths: [0, 64], kvTypes: ['f16', 'q8_0'] }
+    const cases = speedCases(['/x/m.gguf'], { ...options, threads: 2 })
+    expect(cases).toHaveLength(8)
+    expect(cases[3]).toMatchObject({ model: 'm', name: 'tg128 @ d64', kind: 'tg', depth: 64 })
+  })
+
+  test('node-llama-cpp: a quantized cache needs flash attention; streams try one thread', () => {
+    const labels = (work: object) =>
+      nodeLlamaCpp.variants(work).map(({ label }: { label: string }) => label)
+    const plain = { kind: 'pp', kvType: 'f16', threads: 2 }
+    expect(labels(plain)).toEqual(['flash attention', 'plain attention'])
+    expect(labels({ ...plain, kvType: 'q8_0' })).toEqual(['flash attention'])
+    expect(labels({ ...plain, kind: 'stream' })).toHaveLength(4)
+  })
+
+  test('llama-bench: flags are those of its help', () => {
+    const own = llamaBench.readHelp(
+      ' -fa, --flash-attn <0|1>\n -gp <pp,tg>\n -rtr, --repack\n -b, x'
+    )
+    expect(own).toEqual({ name: 'ik_llama.cpp', flags: ['-gp', '-rtr', '-fa', '-b'] })
+    const newer = llamaBench.readHelp('  -d, --n-depth <n>\n  -fa, --flash-attn <0|1>\n')
+    expect(newer).toEqual({ name: 'llama.cpp', flags: ['-d', '-fa'] })
+    expect(() => llamaBench.readHelp('usage: ls')).toThrow('llama-bench')
+
+    const work = { kind: 'tg', tokens: 8, depth: 64, kvType: 'f16', path: 'm', threads: 2 }
+    const request = { ...work, batchSize: 512, repetitions: 1, settings: ['-fa', '1'] }
+    const line = (flags: string[]) => llamaBench.toArguments({ ...request, flags }).join(' ')
+    const head = '-m m -t 2 -r 1 -o json -p 0'
+    expect(line(own.flags)).toBe(`${head} -n 0 -gp 64,8 -b 512 -fa 1`)
+    expect(line(newer.flags)).toBe(`${head} -n 8 -d 64 -fa 1`)
+    expect(llamaBench.measures({ kind: 'pp', depth: 64 }, own)).toBe(false)
+    expect(llamaBench.measures({ kind: 'stream', depth: 0 }, newer)).toBe(false)
+    expect(llamaBench.variants(work, own)).toHaveLength(4)
+  })
+})
+
+describe('the check of the engines', () => {
+  const text = (ids: number[], letters = 'a text') => ({ ids, text: letters })
+  const own = text([1, 2, 3, 4, 5, 6, 7, 8, 9])
+  const late = text([1, 2, 3, 4, 5, 6, 7, 8, 7])
+
+  test('where two texts part', () => {
+    expect(sharedPrefix([1, 2, 3], [1, 2, 4])).toBe(2)
+    expect(sharedPrefix([1, 2], [1, 2, 4])).toBe(2)
+  })
+
+  test('exact weights must agree to the end, others at the beginning', () => {
+    expect(compareTexts(own, late, { exact: false })).toEqual({ shared: 8, of: 9, problems: [] })
+    expect(compareTexts(own, late, { exact: true }).problems).toHaveLength(1)
+    expect(compareTexts(own, text([1, 2, 4]), { exact: false }).problems).toHaveLength(2)
+    expect(compareTexts(own, text(own.ids.slice(0, 8)), { exact: true }).problems).toHaveLength(1)
+  })
+
+  test('a text is sane: whole characters, several tokens', () => {
+    expect(compareTexts(own, text(own.ids, 'a\uFFFD'), { exact: true }).problems).toHaveLength(1)
+    const stuck = text(Array(9).fill(1))
+    expect(compareTexts(stuck, stuck, { exact: true }).problems).toHaveLength(2)
+  })
+})
+
+describe('measuring, with engines that pretend', () => {
+  const asked: string[] = []
+  const engine = (name: string, labels: string[], answer: object) => ({
+    name,
+    measures: () => true,
+    variants: () => labels.map((label) => ({ label, setting: label })),
+    ask: async ({ setting }: { setting?: string }) => {
+      asked.push(`${name} ${setting ?? ''}`.trim())
+      return answer
+    }
+  })
+  const told: string[] = []
+  const tell = (line: string) => told.push(line)
+
+  test('engines take turns, each with every setting', async () => {
+    asked.length = 0
+    const engines = [
+      engine('Cria', [''], { rates: [30] }),
+      engine('peer', ['flash', 'plain'], { rates: [10] }),
+      { ...engine('other', ['x'], { rates: [1] }), measures: () => false }
+    ]
+    const work = { path: '/x/m.gguf', model: 'm', name: 'pp8', kind: 'pp' }
+    const result = await measureCase(engines, work, { rounds: 2, repetitions: 1 }, tell)
+    const round = ['Cria', 'peer flash', 'peer plain']
+    expect(asked).toEqual([...round, ...round])
+    expect(result.rounds).toEqual(
+      Array(2).fill({ Cria: { '': [30] }, peer: { flash: [10], plain: [10] } })
+    )
+    expect(result).not.toHaveProperty('path') // of this machine alone
+    expect(told.at(-1)).toBe('m pp8: 3.00 × peer')
+  })
+
+  test('texts that part end the run', async () => {
+    const text = (ids: number[]) => ({ prompt: [1], ids, text: 'a text' })
+    const own = engine('Cria', [''], text([1, 2, 3, 4, 5]))
+    const check = (model: string, ids: number[]) =>
+      checkTexts([own, engine('peer', ['flash'], text(ids))], [{ model }], { threads: 1 }, tell)
+    expect(await check('m-f32', [1, 2, 3, 4, 5])).toMatchObject([{ shared: 5, of: 5 }])
+    await expect(check('m-q8_0', [1, 2, 3, 4, 6])).rejects.toThrow('m-q8_0, flash: only 4 of')
+  })
+})
+
+describe('what is written', () => {
+  test('a Markdown table, aligned', () => {
+    expect(table(['name', 'x:'], [['ä', '10']])).toBe(
+      '| name |   x |\n| ---- | --: |\n| ä    |  10 |'
+    )
+  })
+
+  test('a report with machine, check, ratios and loads', () => {
+    const text = toMarkdown(results)
+    expect(text).toContain('A CPU, 2 cores, 8 GB')
+    expect(text).toContain('3 rounds; each process timed 1 run.')
+    expect(text).toContain('m against peer, all 48 tokens equal')
+    expect(text).toMatch(/m<1> +\| pp512 .* 110\.0 \(90\.0–120\.0\) \| peer, flash .*\*\*1\.50\*\*/)
+    expect(text).toMatch(/5 MB, cold .*\*\*1\.20\*\*/)
+  })
+
+  test('a picture with a row for every comparison, within its frame', () => {
+    const svg = toSvg(results)
+    expect(svg).toContain('prefers-color-scheme: dark')
+    expect(svg).toContain('m&#60;1&#62; · pp512')
+    expect(svg.match(/>1\.50×</g)).toHaveLength(1)
+    const width = Number(/ width="(\d+)"/.exec(svg)?.[1])
+    const places = [...svg.matchAll(/ (?:x|x1|x2|cx)="([^"]*)"/g)].map(([, x]) => Number(x))
+    expect(places.length).toBeGreaterThan(10)
+    for (const x of places) expect(x >= 0 && x <= width, String(x)).toBe(true)
+  })
+
+  test('the documents show what is stored', () => {
+    const stored = JSON.parse(file('bench/results/peers.json'))
+    const page = file('docs/benchmarks.md')
+    expect(withResults(page, stored)).toBe(page)
+    expect(toSvg(stored)).toBe(file('docs/benchmarks.svg'))
+    expect(withResults(page, results)).toContain('A CPU')
+    expect(() => withResults('no place', results)).toThrow('docs/benchmarks.md')
+  })
+})
+
+describe('random models', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cria-random-'))
+
+  test.each(Object.keys(FILE_TYPES))('%s loads, and comes out the same again', async (type) => {
+    const [path, again] = [join(folder, type), join(folder, `${type}-again`)]
+    for (const target of [path, again]) {
+      writeRandomLlama(target, { shape: SHAPES.tiny, type, name: `tiny ${type}` })
+    }
+    expect(readFileSync(again).equals(readFileSync(path))).toBe(true)
+
+    const { metadata, tensors, fileBytes } = await cria.Model.inspect(path)
+    expect(metadata).toMatchObject({ 'general.name': `tiny ${type}`, 'llama.block_count': 8 })
+    expect(fileBytes).toBe(statSync(path).size)
+    expect(tensors.map(({ name, shape, type }) => ({ name, shape, type }))).toEqual(
+      layout(SHAPES.tiny, type)
+    )
+
+    const model = await cria.Model.load(path, { threads: 1 })
+    const { tokens } = await model.generate('ba be bi', { maxTokens: 8, temperature: 0 })
+    expect(tokens).toHaveLength(8)
+    expect(model.tokenizer.pieceOf(260)).toBe('▁ba')
+    await model.dispose()
+    for (const target of [path, again]) rmSync(target)
+  })
+
+  test('q4_k_m: half of the layers have finer attn_v and ffn_down, every output is Q6_K', () => {
+    const types = new Map<string, string>(
+      layout({ ...SHAPES.tiny, layers: 32 }, 'q4_k_m').map(
+        ({ name, type }: { name: string; type: string }) => [name, type]
+      )
+    )
+    const finer = [...types.keys()].filter((name) => types.get(name) === 'Q6_K')
+    expect(finer.filter((name) => name.includes('attn_v'))).toHaveLength(16)
+    expect(finer.filter((name) => name.includes('ffn_down'))).toHaveLength(16)
+    expect(finer).toHaveLength(33)
+    expect(types.get('blk.0.attn_v.weight')).toBe('Q6_K')
+    expect(types.get('blk.4.attn_v.weight')).toBe('Q4_K')
+  })
+
+  test('rows that are no whole blocks are refused', () => {
+    const shape = { ...SHAPES.tiny, feedForward: 100 }
+    expect(() => writeRandomLlama(join(folder, 'x'), { shape, type: 'q4_0', name: '' })).toThrow(
+      'no whole blocks'
+    )
+    rmSync(folder, { recursive: true })
+  })
+})
