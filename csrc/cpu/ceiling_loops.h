@@ -37,7 +37,7 @@ struct Words {
 /// The sum of all lanes of all sums, in `Element`s.
 template <class Element, class Vector, int kColumns>
 int64_t total(const Vector (&sums)[kCeilingVectors][kColumns]) {
-  Element lanes[sizeof sums / sizeof(Element)];
+  Element lanes[sizeof sums / (sizeof(Element))];
   std::memcpy(lanes, sums, sizeof sums);
   int64_t sum = 0;
   for (const Element lane : lanes) sum += static_cast<int64_t>(lane);
@@ -108,7 +108,7 @@ uint64_t read_ahead(const std::byte* p, int64_t bytes) {
     for (int64_t i = 0; i < kVectors; ++i)
       seen[i] = V::either(seen[i], V::load(p + at + i * kSize));
   }
-  uint64_t words[sizeof seen / sizeof(uint64_t)], all = 0;
+  uint64_t words[kStep / 8], all = 0;
   std::memcpy(words, seen, sizeof seen);
   for (const uint64_t word : words) all |= word;
   return all;
