@@ -9,8 +9,9 @@ export { benchmark } from './benchmark.js'
 export { type Diagnosis, diagnose, type KernelTable, type Machine } from './diagnose.js'
 export { CriaError, type CriaErrorCode } from './errors.js'
 export type { Generation } from './generation.js'
+export { kernelBenchmark } from './kernel-benchmark.js'
 export { Model } from './model.js'
-export { checkBenchmark, checkGenerate, checkLoad } from './options.js'
+export { checkBenchmark, checkGenerate, checkKernelBenchmark, checkLoad } from './options.js'
 export type { Session } from './session.js'
 export { nearestName } from './suggest.js'
 export { type StreamDecoder, Tokenizer } from './tokenizer.js'
@@ -27,6 +28,13 @@ export type {
   GenerateInput,
   GenerateOptions,
   Inspection,
+  KernelBenchmarkOptions,
+  KernelCeiling,
+  KernelLimits,
+  KernelOp,
+  KernelPlace,
+  KernelReport,
+  KernelRow,
   LoadOptions,
   Message,
   MetadataValue,

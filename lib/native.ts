@@ -198,6 +198,48 @@ export interface NativeBenchmarkCase {
   readonly depth: number // tokens in the cache before the clock starts
 }
 
+/** One kernel on one shape. */
+export interface NativeKernelCase {
+  readonly op: string
+  readonly type: string // as the formats spell it: "Q4_K", "F32"
+  readonly table: string // a variant: "avx512_vnni"
+  readonly place: 'l1' | 'l2' | 'memory'
+  readonly rows: number // N of a product from memory; else 0
+  readonly cols: number // K, or the width of a row, from memory; else 0: what fits
+  readonly tokens: number
+}
+
+/** Operations and bytes a second; `memory` is 0 where no case asks for it. */
+export interface NativeCeiling {
+  readonly table: string
+  readonly threads: number
+  readonly dots: number
+  readonly fmas: number
+  readonly l1: number
+  readonly l2: number
+  readonly memory: number
+}
+
+export interface NativeLimits {
+  readonly threads: number
+  readonly ceilings: NativeCeiling[] // of each table on one thread, and on all
+  readonly barrierSeconds: number
+  readonly l1Bytes: number
+  readonly l2Bytes: number
+  readonly memoryBytes: number
+}
+
+export interface NativeKernelResult {
+  readonly rows: number
+  readonly cols: number
+  readonly error: number // the worst, as a share of what it may be
+  readonly wrong: boolean // then the rest is 0
+  readonly bytes: number // of a call of all threads, as are the next
+  readonly operations: number
+  readonly median: number // seconds
+  readonly best: number
+}
+
 export interface NativeAddon {
   readonly version: string
   cpu(): NativeCpu
@@ -229,6 +271,18 @@ export interface NativeAddon {
     token: number,
     onSeconds: (index: number, seconds: number) => void
   ): Promise<NativeModelInfo>
+  /**
+   * Measures the machine's limits, then checks and times each case. `onLimits` comes first, then
+   * `onResult` with each case's index. `cancelLoad(token)` stops it. `threads` 0: the default.
+   */
+  kernelBenchmark(
+    cases: readonly NativeKernelCase[],
+    threads: number,
+    samples: number,
+    token: number,
+    onLimits: (limits: NativeLimits) => void,
+    onResult: (index: number, result: NativeKernelResult) => void
+  ): Promise<void>
   /** Cancels the load that was started with this token: it rejects with ERR_CRIA_ABORTED. */
   cancelLoad(token: number): void
 }

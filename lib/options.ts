@@ -11,7 +11,15 @@ import {
   signalRule
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
-import type { BenchmarkRow, Progress } from './types.js'
+import { nearestName } from './suggest.js'
+import type {
+  BenchmarkRow,
+  KernelLimits,
+  KernelOp,
+  KernelPlace,
+  KernelRow,
+  Progress
+} from './types.js'
 
 /** What decides how much memory a load takes, checked; 0 leaves the choice to the native side. */
 export interface Sizes {
@@ -151,6 +159,115 @@ const benchmarkTable: OptionTable<BenchmarkSettings> = {
   }
 }
 
+const yesOrNo: Rule<boolean> = {
+  expected: 'true or false',
+  fallback: false,
+  accept: (value) => (typeof value === 'boolean' ? value : undefined)
+}
+
+/** Kernel benchmark options, checked; undefined: not narrowed. */
+export interface KernelBenchmarkSettings {
+  ops: readonly KernelOp[] | undefined
+  types: readonly string[] | undefined
+  tables: readonly string[] | undefined
+  shapes: readonly (readonly [number, number])[] | undefined
+  tokens: readonly number[] | undefined
+  places: readonly KernelPlace[] | undefined
+  all: boolean
+  threads: number
+  samples: number
+  onLimits: ((limits: KernelLimits) => void) | undefined
+  onRow: ((row: KernelRow) => void) | undefined
+  signal: AbortSignal | undefined
+}
+
+const weightTypes =
+  'q4_0 q8_0 q4_k q6_k f16 f32 bf16 q4_1 q5_0 q5_1 q2_k q3_k q5_k iq4_nl iq4_xs'.split(' ')
+/** Each operation's types; of weights, the five that most files have come first. */
+export const kernelTypes: Readonly<Record<KernelOp, readonly string[]>> = {
+  matmul: weightTypes,
+  'matmul-rows': weightTypes,
+  quantize: ['q8_32', 'q8_256'],
+  rmsnorm: ['f32'],
+  rope: ['f32'],
+  silu_mul: ['f32'],
+  add: ['f32'],
+  exp: ['f32']
+}
+export const kernelOps = Object.keys(kernelTypes) as KernelOp[]
+export const kernelPlaces: readonly KernelPlace[] = ['l1', 'l2', 'memory']
+
+/** Some of these names, none twice; a wrong one is an error that names the nearest. */
+function someOf<T extends string>(
+  option: string,
+  known: readonly T[]
+): Rule<readonly T[] | undefined> {
+  const one = (name: unknown): T => {
+    const found = known.find((candidate) => candidate === name)
+    if (found !== undefined) return found
+    const nearest = typeof name === 'string' ? nearestName(name, known) : undefined
+    const hint = nearest ? `did you mean ${nearest}?` : `known: ${known.join(', ')}`
+    throw badArgument(`kernel benchmark options: ${option}: no ${describe(name)}; ${hint}`)
+  }
+  return {
+    expected: 'an array of names',
+    fallback: undefined,
+    accept: (value) => (Array.isArray(value) ? [...new Set(value.map(one))] : undefined)
+  }
+}
+
+const kernelShapes: Rule<readonly (readonly [number, number])[] | undefined> = {
+  expected: 'up to 100 pairs [N, K], N a multiple of 32 and K of 256, both from there to 1048576',
+  fallback: undefined,
+  accept(value) {
+    const side = (given: unknown, grain: number) =>
+      Number.isInteger(given) && Number(given) % grain === 0 && Number(given) > 0
+    const fits = (pair: unknown): pair is readonly [number, number] =>
+      Array.isArray(pair) &&
+      pair.length === 2 &&
+      side(pair[0], 32) &&
+      side(pair[1], 256) &&
+      Math.max(...pair) <= 2 ** 20
+    return Array.isArray(value) && value.length <= 100 && value.every(fits) ? value : undefined
+  }
+}
+
+const kernelBenchmarkTable: OptionTable<KernelBenchmarkSettings> = {
+  what: 'kernel benchmark options',
+  rules: {
+    ops: someOf('ops', kernelOps),
+    types: someOf('types', [...new Set(Object.values(kernelTypes).flat())]),
+    // The native side knows which tables there are.
+    tables: optional(
+      'an array of names',
+      (value): value is string[] =>
+        Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== '')
+    ),
+    shapes: kernelShapes,
+    tokens: {
+      expected: 'up to 100 integers from 1 to 65536',
+      fallback: undefined,
+      accept: (value) => {
+        const checked = counts(1, []).accept(value)
+        return checked?.every((count) => count <= 65_536) ? checked : undefined
+      }
+    },
+    places: someOf('places', kernelPlaces),
+    all: yesOrNo,
+    threads: integer(1, 256, 0),
+    samples: integer(1, 10_000, 7),
+    onLimits: optional(
+      'a function',
+      (value): value is (limits: KernelLimits) => void => typeof value === 'function'
+    ),
+    onRow: optional(
+      'a function',
+      (value): value is (row: KernelRow) => void => typeof value === 'function'
+    ),
+    signal: signalRule
+  }
+}
+
 const seed: Rule<bigint | undefined> = {
   expected: 'an integer from 0 to 2^53-1, or a bigint from 0n to 2n**64n-1n',
   fallback: undefined,
@@ -224,12 +341,6 @@ const generateTable: OptionTable<GenerateSettings> = {
   }
 }
 
-const yesOrNo: Rule<boolean> = {
-  expected: 'true or false',
-  fallback: false,
-  accept: (value) => (typeof value === 'boolean' ? value : undefined)
-}
-
 const encodeTable: OptionTable<{ bos: boolean; special: boolean }> = {
   what: 'encode options',
   rules: { bos: yesOrNo, special: yesOrNo }
@@ -258,6 +369,8 @@ export const checkLoad = (given: unknown) => checkOptions(loadTable, given)
 export const checkEstimate = (given: unknown) => checkOptions(estimateTable, given)
 /** @internal As `checkLoad`. */
 export const checkBenchmark = (given: unknown) => checkOptions(benchmarkTable, given)
+/** @internal As `checkLoad`. */
+export const checkKernelBenchmark = (given: unknown) => checkOptions(kernelBenchmarkTable, given)
 /** @internal As `checkLoad`. */
 export const checkGenerate = (given: unknown) => checkOptions(generateTable, given)
 export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)

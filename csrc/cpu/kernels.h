@@ -83,6 +83,20 @@ struct RopeArgs {
   int width = 0;
 };
 
+/// What the machine can do at most with a table's instructions, for `cria bench kernels`.
+struct Ceilings {
+  /// A product's innermost instructions over and over, on factors of 1: products of bytes into int32
+  /// sums, and fused multiply-adds of floats. Both give the operations done, two a product, as their
+  /// sums counted them; 0 ≤ iterations ≤ kMostCeilingIterations.
+  int64_t (*dot)(int64_t iterations) = nullptr;
+  int64_t (*fma)(int64_t iterations) = nullptr;
+  /// Reads memory: every 8-byte word of it, ORed together. `bytes` is a multiple of 512. With
+  /// `prefetch` it asks for lines 4 KB ahead, which some machines need for their full speed.
+  uint64_t (*read)(const std::byte* p, int64_t bytes, bool prefetch) = nullptr;
+};
+/// Floats count exactly up to 2^24.
+inline constexpr int64_t kMostCeilingIterations = 1 << 24;
+
 struct Kernels {
   /// By weight type.
   Matmul matmul[kDTypeTableSize];
@@ -105,6 +119,8 @@ struct Kernels {
   void (*add)(float* x, const float* y, int64_t n);
   /// out = exp(x), each [n]. The exponential that silu_mul and attention use, for its test.
   void (*exp)(const float* x, int64_t n, float* out);
+
+  Ceilings ceilings;
 };
 
 }  // namespace cria::cpu

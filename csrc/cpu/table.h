@@ -50,6 +50,10 @@ void silu_mul(const float* gate, const float* up, int64_t n, float* out);
 void add(float* x, const float* y, int64_t n);
 void exp(const float* x, int64_t n, float* out);
 
+int64_t dot_ceiling(int64_t iterations);
+int64_t fma_ceiling(int64_t iterations);
+uint64_t read_ceiling(const std::byte* p, int64_t bytes, bool prefetch);
+
 /// The functions above as a table; a constant expression, so that the table needs no start-up code.
 consteval Kernels make_kernels() {
   Kernels k{};
@@ -78,6 +82,7 @@ consteval Kernels make_kernels() {
   k.silu_mul = silu_mul;
   k.add = add;
   k.exp = exp;
+  k.ceilings = {dot_ceiling, fma_ceiling, read_ceiling};
   return k;
 }
 

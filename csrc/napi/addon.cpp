@@ -7,6 +7,7 @@
 #include "model/vocab.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
+#include "napi/kernel_bench.h"
 #include "napi/model_object.h"
 #include "napi/tokenizer_object.h"
 
@@ -96,18 +97,6 @@ Napi::Value load_tokenizer(const Napi::CallbackInfo& info) {
 struct LoadCallbacks {
   Napi::FunctionReference on_updates, on_progress;
 };
-
-/// Whether a long call should give up: `cancelLoad(token)` was called, or the environment ends.
-std::function<bool()> stop_check(Napi::Env env, const Napi::Value& token) {
-  Environment& environment = Environment::of(env);
-  auto& loads = environment.loads;
-  std::erase_if(loads, [](const auto& load) { return load.second.expired(); });
-  auto flag = std::make_shared<std::atomic<bool>>(false);
-  loads[static_cast<uint32_t>(to_whole(token, "token", 0, UINT32_MAX))] = flag;
-  return [flag, owner = environment.shared_from_this()] {
-    return flag->load(std::memory_order_relaxed) || owner->closing();
-  };
-}
 
 /// Tells JavaScript how far a load is; false once it was cancelled.
 LoadProgress progress_teller(std::shared_ptr<Environment> environment,
@@ -216,6 +205,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("loadTokenizer", Napi::Function::New<load_tokenizer>(env, "loadTokenizer"));
   exports.Set("loadModel", Napi::Function::New<load_model>(env, "loadModel"));
   exports.Set("benchmark", Napi::Function::New<benchmark>(env, "benchmark"));
+  exports.Set("kernelBenchmark", Napi::Function::New<kernel_benchmark>(env, "kernelBenchmark"));
   exports.Set("cancelLoad", Napi::Function::New<cancel_load>(env, "cancelLoad"));
   return exports;
 }

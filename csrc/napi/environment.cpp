@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "napi/convert.h"
 #include "napi/model_object.h"
 
 namespace cria::js {
@@ -117,6 +118,17 @@ void Environment::close(Napi::Env) {
   tokenizer_class.Reset();
   decoder_class.Reset();
   napi_release_threadsafe_function(wake_, napi_tsfn_abort);
+}
+
+std::function<bool()> stop_check(Napi::Env env, const Napi::Value& token) {
+  Environment& environment = Environment::of(env);
+  auto& loads = environment.loads;
+  std::erase_if(loads, [](const auto& load) { return load.second.expired(); });
+  auto flag = std::make_shared<std::atomic<bool>>(false);
+  loads[static_cast<uint32_t>(to_whole(token, "token", 0, UINT32_MAX))] = flag;
+  return [flag, owner = environment.shared_from_this()] {
+    return flag->load(std::memory_order_relaxed) || owner->closing();
+  };
 }
 
 }  // namespace cria::js

@@ -97,7 +97,7 @@ function toLoads(args: Arguments): Load[] {
   return loads
 }
 
-function toFormat(text = 'md'): (typeof formats)[number] {
+export function toFormat(text = 'md'): (typeof formats)[number] {
   const format = formats.find((known) => known === text)
   if (!format) {
     throw new UsageError(`--output must be ${formats.join(', ')}; got ${JSON.stringify(text)}`)
@@ -106,7 +106,7 @@ function toFormat(text = 'md'): (typeof formats)[number] {
 }
 
 /** "512,1024" as numbers. */
-function toCounts(args: Arguments, name: string): number[] | undefined {
+export function toCounts(args: Arguments, name: string): number[] | undefined {
   return args
     .text(name)
     ?.split(',')

@@ -1,6 +1,7 @@
 /** From a command line to an exit code: finds the command, runs it, and tells what went wrong. */
 import { CriaError, nearestName, version } from '../index.js'
 import { benchCommand } from './bench.js'
+import { benchKernelsCommand } from './bench-kernels.js'
 import { chatCommand } from './chat.js'
 import type { Command } from './command.js'
 import { doctorCommand } from './doctor.js'
@@ -18,6 +19,7 @@ const commands = [
   inspectCommand,
   tokenizeCommand,
   benchCommand,
+  benchKernelsCommand,
   doctorCommand
 ]
 
@@ -38,27 +40,35 @@ async function dispatch([first, ...rest]: readonly string[]): Promise<number> {
     return exitCodes.ok
   }
   if (first === '--help' || first === '-h' || first === 'help') {
-    const [topic] = rest
-    await print(topic === undefined ? programHelp(commands) : commandHelp(find(topic)))
+    const [topic, ...more] = rest
+    await print(topic === undefined ? programHelp(commands) : commandHelp(find(topic, more)[0]))
     return exitCodes.ok
   }
-  const command = find(first)
-  const args = parseFlags(rest, [...command.flags, helpFlag])
+  const [command, words] = find(first, rest)
+  const args = parseFlags(words, [...command.flags, helpFlag])
   if (args.has('help')) {
     await print(commandHelp(command))
     return exitCodes.ok
   }
   const extra = args.operands[command.maxOperands]
   if (extra !== undefined) {
-    const hint = command.maxOperands > 0 ? '; put quotes around a text of several words' : ''
+    const longer = nearestName(`${command.name} ${extra}`, twoWords)
+    const known = longer ? `; did you mean ${longer}?` : ''
+    const hint = command.maxOperands > 0 ? '; put quotes around a text of several words' : known
     throw new UsageError(`${command.name} does not take ${JSON.stringify(extra)}${hint}`)
   }
   return command.run(args)
 }
 
-function find(name: string): Command {
+/** Commands whose name is two words. */
+const twoWords = commands.map(({ name }) => name).filter((name) => name.includes(' '))
+
+/** The command that a line begins with, and what comes after its name. */
+function find(name: string, rest: readonly string[]): [Command, readonly string[]] {
+  const long = commands.find((known) => known.name === `${name} ${rest[0]}`)
+  if (long) return [long, rest.slice(1)]
   const command = commands.find((known) => known.name === name)
-  if (command) return command
+  if (command) return [command, rest]
   const nearest = nearestName(
     name,
     commands.map((known) => known.name)

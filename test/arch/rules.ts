@@ -19,10 +19,11 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   text: ['base'],
   backend: ['base', 'quant'],
   cpu: ['base', 'quant', 'backend'],
+  bench: ['base', 'quant', 'cpu'],
   parallel: ['base', 'backend'],
   model: ['base', 'quant', 'gguf', 'text', 'backend'],
   engine: ['base', 'quant', 'gguf', 'text', 'backend', 'model'],
-  napi: ['base', 'quant', 'gguf', 'text', 'backend', 'cpu', 'parallel', 'model', 'engine'],
+  napi: ['base', 'quant', 'gguf', 'text', 'backend', 'cpu', 'bench', 'parallel', 'model', 'engine'],
   // Test only, and above napi, whose conversions it shares.
   probe: ['base', 'quant', 'gguf', 'text', 'backend', 'cpu', 'parallel', 'model', 'engine', 'napi']
 }

@@ -42,9 +42,9 @@ describe('commands', () => {
   const flags = new Map<string, string[]>()
 
   beforeAll(() => {
-    const rows = cria('--help').stdout.matchAll(/^ {2}([a-z]+)(?: \[?[A-Z]+\]?)? {2,}/gm)
+    const rows = cria('--help').stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?)(?: \[?[A-Z]+\]?)? {2,}/gm)
     for (const [, name = ''] of rows) {
-      const help = cria('help', name).stdout.split('\n\n').at(-1) ?? ''
+      const help = cria('help', ...name.split(' ')).stdout.split('\n\n').at(-1) ?? ''
       const named = help.matchAll(/^ {2}(?:(-\w), | {4})(--[\w-]+)/gm)
       flags.set(
         name,
@@ -70,7 +70,9 @@ describe('commands', () => {
         expect(cria(...args).stderr.split('\n')[0], where).toBe(answer)
         continue
       }
-      const [command = '', ...rest] = args
+      const long = flags.has(args.slice(0, 2).join(' ')) ? 2 : 1
+      const command = args.slice(0, long).join(' ')
+      const rest = args.slice(long)
       if (command.startsWith('-')) continue
       expect([...flags.keys()], where).toContain(command)
       const given = rest.filter((word) => /^--?[a-z]/.test(word))
@@ -81,7 +83,8 @@ describe('commands', () => {
   test('each command and flag has its row in docs/cli.md', () => {
     const sections = readFile('docs/cli.md').text.split(/^## /m)
     for (const [command, all] of flags) {
-      const section = sections.find((text) => text.startsWith(`\`cria ${command}`)) ?? ''
+      const heading = new RegExp(`^\`cria ${command}(\`| [^a-z])`)
+      const section = sections.find((text) => heading.test(text)) ?? ''
       const own = command === 'chat' ? ['/reset', '/exit'] : all
       for (const flag of own) expect(section, `${command} ${flag}`).toContain(`\`${flag}`)
     }

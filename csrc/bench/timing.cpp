@@ -1,0 +1,47 @@
+#include "bench/timing.h"
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "base/error.h"
+
+namespace cria::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_of(const std::function<void(int64_t)>& run, int64_t calls,
+                  const std::function<bool()>& stopped) {
+  const Clock::time_point start = Clock::now();
+  run(calls);
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  if (stopped()) fail(ErrorCode::kAborted, "the kernel benchmark was stopped");
+  return seconds;
+}
+
+}  // namespace
+
+Timing time_calls(const std::function<void(int64_t calls)>& run, const TimingOptions& options,
+                  const std::function<bool()>& stopped) {
+  int64_t calls = 1;
+  seconds_of(run, calls, stopped);
+  double seconds = seconds_of(run, calls, stopped);
+  while (seconds < options.sample_seconds) {
+    // A fifth more than it takes, but never a leap on the word of a clock that hardly moved.
+    const double wanted = 1.2 * options.sample_seconds / std::max(seconds, 1e-9);
+    calls = std::max(calls + 1,
+                     static_cast<int64_t>(static_cast<double>(calls) * std::min(wanted, 10.0)));
+    seconds = seconds_of(run, calls, stopped);
+  }
+  std::vector<double> samples;
+  for (int i = 0; i < options.samples; ++i)
+    samples.push_back(seconds_of(run, calls, stopped) / static_cast<double>(calls));
+  std::sort(samples.begin(), samples.end());
+  const size_t half = samples.size() / 2;
+  const double median =
+      samples.size() % 2 == 1 ? samples[half] : (samples[half - 1] + samples[half]) / 2;
+  return {median, samples.front()};
+}
+
+}  // namespace cria::bench
