@@ -52,10 +52,12 @@ inline constexpr int kMaxHeadWidth = 1024;
 /// head (8.5 bits an element), which asks for head widths of a multiple of 32.
 enum class KvType : uint8_t { kF16, kQ8_0 };
 
-/// The keys and values of one layer, in pages whose inside is the backend's own affair.
+/// The keys and values of one layer: for each KV head, pages whose inside is the backend's own affair.
+/// A head's pages lie one after the other, for it is read from page to page: [G][page].
 struct LayerKv {
   std::byte* pages = nullptr;
   int64_t page_bytes = 0;  // as `Backend::kv_page_bytes` gives them
+  int64_t head_bytes = 0;  // from a KV head's first page to the next head's
   KvType type = KvType::kF16;
   int kv_heads = 0;    // G
   int head_width = 0;  // K
@@ -120,9 +122,9 @@ class Backend {
     project(x, std::span<const Projection>(products.begin(), products.size()));
   }
 
-  /// Bytes of one layer's page of keys and values, a multiple of 64. Throws kUnsupported for a head
-  /// width that the type cannot store, with the remedy.
-  virtual int64_t kv_page_bytes(KvType type, int kv_heads, int head_width) const = 0;
+  /// Bytes of a page of one KV head, keys and values, a multiple of 64. Throws kUnsupported for a
+  /// head width that the type cannot store, with the remedy.
+  virtual int64_t kv_page_bytes(KvType type, int head_width) const = 0;
 
   /// Rotates q[T×H·K] and k[T×G·K] in place (Su et al. 2021, RoFormer §3.4.2), and stores k and
   /// v[T×G·K] at their positions in the cache.

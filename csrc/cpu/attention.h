@@ -49,7 +49,7 @@ struct AttentionArgs {
   KvType type = KvType::kF16;
   const float* q = nullptr;            // [tokens][heads × width]
   int64_t row = 0;                     // floats from one token to the next, in q and out
-  const std::byte* pages = nullptr;    // this KV head's part of page 0 (cpu/kv_layout.h)
+  const std::byte* pages = nullptr;    // this KV head's (cpu/kv_layout.h)
   int64_t page_bytes = 0;              // from one page to the next
   const int32_t* page_table = nullptr;  // position p lies in page page_table[p / kPageTokens]
   int past = 0;
@@ -85,8 +85,9 @@ struct KvStoreArgs {
   const float* values = nullptr;
   int heads = 0;  // G
   int width = 0;
-  std::byte* page = nullptr;
-  int position = 0;  // in the page
+  std::byte* page = nullptr;  // of the first KV head
+  int64_t head_bytes = 0;     // from there to the next head's
+  int position = 0;           // in the page
 };
 
 /// Working memory of one thread, for tiles of every shape.

@@ -29,10 +29,11 @@ void check_batch(const char* op, std::span<const Slice> batch, const Matrix& q) 
 
 /// Query heads of a KV head, after checking that q can be cut into heads and the pages hold them.
 int group_heads(const char* op, const Matrix& q, const LayerKv& kv) {
-  const int64_t page = AttentionPlan::page_bytes(kv.type, kv.kv_heads, kv.head_width);
-  if (!kv.pages || kv.page_bytes < page)
-    fail(ErrorCode::kBadArgument, op, ": a cache with ", kv.pages ? kv.page_bytes : 0,
-         " bytes a page; ", page, " are needed");
+  const int64_t page = AttentionPlan::page_bytes(kv.type, kv.head_width);
+  if (!kv.pages || kv.page_bytes < page || kv.head_bytes < kv.page_bytes || kv.kv_heads < 1)
+    fail(ErrorCode::kBadArgument, op, ": a cache of ", kv.kv_heads, " heads with ",
+         kv.pages ? kv.page_bytes : 0, " bytes a page and ", kv.head_bytes,
+         " a head; pages need ", page, " and heads at least one page");
   const int64_t group = int64_t{kv.kv_heads} * kv.head_width;
   if (q.cols < group || q.cols % group != 0) {
     fail(ErrorCode::kBadArgument, op, ": queries ", shape(q), " over ", kv.kv_heads,
@@ -59,16 +60,16 @@ void AttentionPlan::reserve(int64_t tokens, int64_t max_cols) {
   tiles_.reserve(static_cast<size_t>(tokens));
 }
 
-int64_t AttentionPlan::page_bytes(KvType type, int kv_heads, int head_width) {
-  if (kv_heads < 1 || head_width < 2 || head_width % 2 != 0 || head_width > kMaxHeadWidth) {
-    fail(ErrorCode::kBadArgument, "a KV cache of ", kv_heads, " heads of width ", head_width,
-         "; at least 1 head of an even width up to ", kMaxHeadWidth, " is needed");
+int64_t AttentionPlan::page_bytes(KvType type, int head_width) {
+  if (head_width < 2 || head_width % 2 != 0 || head_width > kMaxHeadWidth) {
+    fail(ErrorCode::kBadArgument, "a KV cache of heads of width ", head_width,
+         "; an even width up to ", kMaxHeadWidth, " is needed");
   }
   if (type == KvType::kQ8_0 && head_width % kKvGroup != 0) {
     fail(ErrorCode::kUnsupported, "a KV cache of type q8_0 needs heads of a multiple of ", kKvGroup,
          " elements, and this model's have ", head_width, "; use the type f16");
   }
-  return kv_heads * kv_layout(type, head_width).bytes;
+  return kv_layout(type, head_width).bytes;
 }
 
 template <class Body>
@@ -121,6 +122,7 @@ void AttentionPlan::rope_store(std::span<const Slice> batch, RopeAngles angles, 
     store.type = kv.type;
     store.heads = kv.kv_heads;
     store.width = kv.head_width;
+    store.head_bytes = kv.head_bytes;
     store.page = kv.pages + tile.slice->pages[tile.past() / kPageTokens] * kv.page_bytes;
     for (int t = 0; t < tile.count; ++t) {
       const int64_t row = tile.row() + t;
@@ -158,7 +160,7 @@ AttentionArgs AttentionPlan::arguments(const Call& call, const Tile& tile, int64
   args.type = kv.type;
   args.q = call.q.row(tile.row()) + column;
   args.row = call.q.cols;
-  args.pages = kv.pages + g * kv_layout(kv.type, kv.head_width).bytes;
+  args.pages = kv.pages + g * kv.head_bytes;
   args.page_bytes = kv.page_bytes;
   args.page_table = tile.slice->pages;
   args.past = tile.past();

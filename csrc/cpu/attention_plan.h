@@ -29,7 +29,7 @@ class AttentionPlan {
   void reserve(int64_t tokens, int64_t max_cols);
 
   // The operations of `Backend` of these names.
-  static int64_t page_bytes(KvType type, int kv_heads, int head_width);
+  static int64_t page_bytes(KvType type, int head_width);
   void rope_store(std::span<const Slice> batch, RopeAngles angles, Matrix q, Matrix k, Matrix v,
                   const LayerKv& kv);
   void attend(std::span<const Slice> batch, Matrix q, const LayerKv& kv, float scale, Matrix out);

@@ -29,55 +29,93 @@ namespace {
 constexpr int kDirectQueries = 8;  // tiles of up to so many read the cache without a copy in f32
 constexpr float kLog2E = 0x1.715476p+0f;
 
+/// What to fetch into the second-level cache while a product is under way, a line every step.
+/// Memory gives its bandwidth only to loads that are asked for early, and in an even stream.
+struct Ahead {
+  const std::byte* at = nullptr;
+  int64_t step = 0;  // bytes
+
+  void fetch(int64_t i) const { __builtin_prefetch(at + i * step, 0, 2); }
+  Ahead from(int64_t i) const { return {at + i * step, step}; }
+};
+
 /// What the second factor of a product is stored as.
 template <class V>
 struct FromF32 {
   using Element = float;
+  static constexpr bool kFromCache = false;
   static typename V::Vec load(const float* p) { return V::load(p); }
 };
 template <class V>
 struct FromF16 {
   using Element = uint16_t;
+  static constexpr bool kFromCache = true;
   static typename V::Vec load(const uint16_t* p) { return V::halves(p); }
 };
 template <class V>
 struct FromI8 {
   using Element = int8_t;
+  static constexpr bool kFromCache = true;
   static typename V::Vec load(const int8_t* p) { return V::bytes(p); }
 };
 
-/// c[r][0 … 2L) = (fresh ? 0 : c[r]) + Σ_{j<n} a[r][j] · b[j][0 … 2L) for kRows rows r, with a[r][j]
-/// at a[r · kRowStep + j · kStep].
-template <class V, class From, int kRowStep, int kStep, int kRows>
-void multiply_rows(const float* a, const typename From::Element* b, int64_t b_stride, int64_t n,
-                   float* c, int64_t c_stride, bool fresh) {
-  typename V::Vec sums[kRows][2];
+/// A product: c[r][0 … columns) = (fresh ? 0 : c[r]) + Σ_{j<n} a[r][j] · b[j][0 … columns).
+template <class From>
+struct Product {
+  const float* a;  // a[r][j] at a[r · kRowStep + j · kStep]
+  const typename From::Element* b;
+  int64_t b_stride;
+  int n;
+  float* c;
+  int64_t c_stride;
+  int columns;  // a multiple of two vectors
+  bool fresh;
+  Ahead ahead;  // a line for each step of each two vectors
+};
+
+/// Columns [first, first + kVectors · L) of kRows rows.
+template <class V, class From, int kRowStep, int kStep, int kRows, int kVectors>
+void multiply_tile(const Product<From>& x, int first) {
+  typename V::Vec sums[kRows][kVectors];
+  float* c = x.c + first;
   for (int r = 0; r < kRows; ++r)
-    for (int half = 0; half < 2; ++half)
-      sums[r][half] = fresh ? V::zero() : V::load(c + r * c_stride + half * V::kLanes);
-  for (int64_t j = 0; j < n; ++j) {
-    const typename V::Vec b0 = From::load(b), b1 = From::load(b + V::kLanes);
+    for (int v = 0; v < kVectors; ++v)
+      sums[r][v] = x.fresh ? V::zero() : V::load(c + r * x.c_stride + v * V::kLanes);
+  const float* a = x.a;
+  const typename From::Element* b = x.b + first;
+  const Ahead ahead = x.ahead.from(first / (2 * V::kLanes) * x.n);
+  const int64_t b_stride = x.b_stride;
+  const int n = x.n;
+  for (int j = 0; j < n; ++j) {
+    typename V::Vec row[kVectors];
+    for (int v = 0; v < kVectors; ++v) row[v] = From::load(b + v * V::kLanes);
+    if constexpr (From::kFromCache)
+      for (int v = 0; v < kVectors / 2; ++v) ahead.fetch(v * n + j);
     for (int r = 0; r < kRows; ++r) {
-      const typename V::Vec x = V::all(a[r * kRowStep]);
-      sums[r][0] = V::fma(x, b0, sums[r][0]);
-      sums[r][1] = V::fma(x, b1, sums[r][1]);
+      const typename V::Vec factor = V::all(a[r * kRowStep]);
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = V::fma(factor, row[v], sums[r][v]);
     }
     a += kStep;
     b += b_stride;
   }
   for (int r = 0; r < kRows; ++r)
-    for (int half = 0; half < 2; ++half)
-      V::store(c + r * c_stride + half * V::kLanes, sums[r][half]);
+    for (int v = 0; v < kVectors; ++v)
+      V::store(c + r * x.c_stride + v * V::kLanes, sums[r][v]);
 }
 
-/// The same for 1 … kMost rows.
+/// For 1 … kMost rows. One or two have too few sums in two vectors, and take four where they can.
 template <class V, class From, int kRowStep, int kStep, int kMost = V::kRows>
-void multiply(int rows, const float* a, const typename From::Element* b, int64_t b_stride,
-              int64_t n, float* c, int64_t c_stride, bool fresh) {
-  if (rows == kMost)
-    return multiply_rows<V, From, kRowStep, kStep, kMost>(a, b, b_stride, n, c, c_stride, fresh);
-  if constexpr (kMost > 1)
-    multiply<V, From, kRowStep, kStep, kMost - 1>(rows, a, b, b_stride, n, c, c_stride, fresh);
+void multiply(int rows, const Product<From>& x) {
+  if (rows == kMost) {
+    int first = 0;
+    if constexpr (kMost <= 2)
+      for (; first + 4 * V::kLanes <= x.columns; first += 4 * V::kLanes)
+        multiply_tile<V, From, kRowStep, kStep, kMost, 4>(x, first);
+    for (; first < x.columns; first += 2 * V::kLanes)
+      multiply_tile<V, From, kRowStep, kStep, kMost, 2>(x, first);
+    return;
+  }
+  if constexpr (kMost > 1) multiply<V, From, kRowStep, kStep, kMost - 1>(rows, x);
 }
 
 /// Queries in kQ8_0's form, laid out for a register tile: [K/4][V::kRows] quads of codes, and for
@@ -92,7 +130,7 @@ struct QueryCodes {
 /// a page apart. The bytes' sums are exact: 32 · 255 · 127 is far from 2^31.
 template <class V, int kRows>
 void score_rows(const QueryCodes& q, int64_t groups, const std::byte* keys, const uint16_t* scales,
-                float* c, int64_t c_stride) {
+                float* c, int64_t c_stride, Ahead ahead) {
   typename V::Vec sums[kRows][2];
   for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = V::zero();
   const QueryCode* codes = q.codes;
@@ -101,6 +139,8 @@ void score_rows(const QueryCodes& q, int64_t groups, const std::byte* keys, cons
     for (int r = 0; r < kRows; ++r) dots[r][0] = dots[r][1] = V::ints(q.starts[g * V::kRows + r]);
     for (int quad = 0; quad < kKvGroup / 4; ++quad) {
       const KeyQuads k0(keys), k1(keys + 4 * V::kLanes);
+      ahead.fetch(2 * (g * (kKvGroup / 4) + quad));
+      ahead.fetch(2 * (g * (kKvGroup / 4) + quad) + 1);
       for (int r = 0; r < kRows; ++r) {
         dots[r][0] = add_quads(dots[r][0], k0, codes + 4 * r);
         dots[r][1] = add_quads(dots[r][1], k1, codes + 4 * r);
@@ -122,9 +162,9 @@ void score_rows(const QueryCodes& q, int64_t groups, const std::byte* keys, cons
 
 template <class V, int kMost = V::kRows>
 void score(int rows, const QueryCodes& q, int64_t groups, const std::byte* keys,
-           const uint16_t* scales, float* c, int64_t c_stride) {
-  if (rows == kMost) return score_rows<V, kMost>(q, groups, keys, scales, c, c_stride);
-  if constexpr (kMost > 1) score<V, kMost - 1>(rows, q, groups, keys, scales, c, c_stride);
+           const uint16_t* scales, float* c, int64_t c_stride, Ahead ahead) {
+  if (rows == kMost) return score_rows<V, kMost>(q, groups, keys, scales, c, c_stride, ahead);
+  if constexpr (kMost > 1) score<V, kMost - 1>(rows, q, groups, keys, scales, c, c_stride, ahead);
 }
 
 /// total = total + (m, l, o): both to the larger m, then added. `total` is (m, l, o[width]).
@@ -215,7 +255,7 @@ class AttentionTile {
   static_assert(kPageTokens % kColumns == 0 && kKvGroup % kColumns == 0);
 
   static int least(int a, int b) { return a < b ? a : b; }
-  const std::byte* part(int position) const {
+  const std::byte* page(int position) const {
     return a_.pages + a_.page_table[position / kPageTokens] * a_.page_bytes;
   }
   /// The first query that attends to `position`.
@@ -262,6 +302,7 @@ class AttentionTile {
   /// (m, l, o) of the split that begins at `begin`, for every query that reaches it.
   void attend(int begin) {
     const int end = least(begin + kSplitPositions, length_);
+    end_ = a_.partials ? end : length_;
     for (int r = first_query(begin); r < queries_; ++r) {
       w_.most[r] = -__builtin_inff();
       V::store(w_.sums + r * V::kLanes, V::zero());
@@ -270,18 +311,14 @@ class AttentionTile {
     for (int tile = begin; tile < end; tile += kTilePositions) {
       const int stop = least(tile + kTilePositions, length_);
       for (int base = tile; base < stop; base += kPageTokens) {
-        if (direct_) prefetch(base, layout_.values, layout_.bytes);
         if (a_.type == KvType::kF16) {
           score_f16(base, w_.scores + (base - tile));
         } else {
           score_q8_0(base, w_.scores + (base - tile));
         }
       }
-      for (int r = first_query(tile); r < queries_; ++r)
-        weigh(r, visible(r, tile, kTilePositions));
+      weigh(tile);
       for (int base = tile; base < stop; base += kPageTokens) {
-        if (direct_ && base + kTilePositions < length_)
-          prefetch(base + kTilePositions, 0, layout_.values);
         if (a_.type == KvType::kF16) {
           add_f16(base, w_.scores + (base - tile));
         } else {
@@ -291,10 +328,15 @@ class AttentionTile {
     }
   }
 
-  /// Asks for bytes [from, to) of a part, about as early as half a tile of work before their use.
-  void prefetch(int position, int64_t from, int64_t to) const {
-    const std::byte* at = part(position);
-    for (int64_t i = from; i < to; i += 64) __builtin_prefetch(at + i, 0, 2);
+  /// While scores of a page are computed its values come, and with its values the keys of the page
+  /// a stretch further on: either is used after half a stretch of other work. `steps` loads ask for
+  /// half a part.
+  Ahead values_of(int base, int64_t steps) const {
+    return {page(base) + layout_.values, layout_.values / steps};
+  }
+  Ahead next_keys(int base, int64_t steps) const {
+    const int next = base + kTilePositions;
+    return {page(next < end_ ? next : base), layout_.values / steps};
   }
 
   /// Calls body(first row, rows) for every register tile with a query that attends to `base`.
@@ -308,7 +350,8 @@ class AttentionTile {
   // query does not attend to are left undefined.
 
   void score_f16(int base, float* scores) {
-    const auto* keys = reinterpret_cast<const uint16_t*>(part(base));
+    const auto* keys = reinterpret_cast<const uint16_t*>(page(base));
+    const Ahead values = values_of(base, a_.width);
     for (int k = 0; k < a_.width; k += AttentionWorkspace::kSlab) {
       const int n = least(a_.width - k, AttentionWorkspace::kSlab);
       const uint16_t* slab = keys + k * kPageTokens;
@@ -318,21 +361,19 @@ class AttentionTile {
       for_rows(base, [&](int r, int rows) {
         const float* q = w_.q + r * a_.width + k * kRows;
         float* c = scores + r * kTilePositions;
-        for (int p = 0; p < kPageTokens; p += kColumns) {
-          if (direct_) {
-            multiply<V, FromF16<V>, 1, kRows>(rows, q, slab + p, kPageTokens, n, c + p,
-                                              kTilePositions, k == 0);
-          } else {
-            multiply<V, FromF32<V>, 1, kRows>(rows, q, w_.page + p, kPageTokens, n, c + p,
-                                              kTilePositions, k == 0);
-          }
+        if (direct_) {
+          multiply<V, FromF16<V>, 1, kRows>(rows, {q, slab, kPageTokens, n, c, kTilePositions,
+                                                   kPageTokens, k == 0, values.from(k)});
+        } else {
+          multiply<V, FromF32<V>, 1, kRows>(
+              rows, {q, w_.page, kPageTokens, n, c, kTilePositions, kPageTokens, k == 0, {}});
         }
       });
     }
   }
 
   void score_q8_0(int base, float* scores) {
-    const std::byte* keys = part(base);
+    const std::byte* keys = page(base);
     const auto* scales = reinterpret_cast<const uint16_t*>(keys + layout_.key_scales);
     const int groups = a_.width / kKvGroup;
     for_rows(base, [&](int r, int rows) {
@@ -340,37 +381,69 @@ class AttentionTile {
                          w_.query_scales + r * groups, w_.query_starts + r * groups};
       for (int p = 0; p < kPageTokens; p += kColumns)
         score<V>(rows, q, groups, keys + 4 * p, scales + p, scores + r * kTilePositions + p,
-                 kTilePositions);
+                 kTilePositions, values_of(base, a_.width / 2));
     });
   }
 
-  /// Scores to weights for the first n ≥ 1 positions of the tile, and o to the new m.
-  void weigh(int r, int n) {
+  /// Scores to weights for the stretch at `tile`, and o to the new m. Rows that see as much of it
+  /// go together: their chains of operations are long, and fill each other's waits.
+  void weigh(int tile) {
+    int r = first_query(tile);
+    while (r < queries_) {
+      const int n = visible(r, tile, kTilePositions);
+      if (r + 4 <= queries_ && visible(r + 3, tile, kTilePositions) == n) {
+        weigh_rows<4>(r, n);
+        r += 4;
+      } else {
+        weigh_rows<1>(r++, n);
+      }
+    }
+  }
+
+  /// Rows [r, r + kCount), which see the first n ≥ 1 positions.
+  template <int kCount>
+  void weigh_rows(int r, int n) {
     float* scores = w_.scores + r * kTilePositions;
-    const int full = n / V::kLanes * V::kLanes;
-    Vec top = V::all(-__builtin_inff());
-    for (int i = 0; i < full; i += V::kLanes) top = V::larger(top, V::load(scores + i));
-    if (full < n)
-      top = V::larger(top, V::keep_first(V::load(scores + full), n - full, -__builtin_inff()));
-    const float tallest = V::most(top);
-    const float most = tallest > w_.most[r] ? tallest : w_.most[r];
-    const Vec shrink = V::exp2(V::all(w_.most[r] - most)), now = V::all(most);
-    Vec sums = V::mul(V::load(w_.sums + r * V::kLanes), shrink);
-    for (int i = 0; i < full; i += V::kLanes) {
-      const Vec weights = V::exp2(V::sub(V::load(scores + i), now));
-      V::store(scores + i, weights);
-      sums = V::add(sums, weights);
+    const int full = n / V::kLanes * V::kLanes, left = n - full;
+    Vec top[kCount], now[kCount], shrink[kCount], sums[kCount];
+    for (int i = 0; i < kCount; ++i) {
+      top[i] = V::all(-__builtin_inff());
+      if (left > 0)
+        top[i] = V::keep_first(V::load(scores + i * kTilePositions + full), left,
+                               -__builtin_inff());
     }
-    if (full < n) {
-      const Vec weights = V::exp2(V::sub(V::load(scores + full), now));
-      V::store(scores + full, weights);
-      sums = V::add(sums, V::keep_first(weights, n - full, 0));
+    for (int p = 0; p < full; p += V::kLanes)
+      for (int i = 0; i < kCount; ++i)
+        top[i] = V::larger(top[i], V::load(scores + i * kTilePositions + p));
+    for (int i = 0; i < kCount; ++i) {
+      const Vec before = V::all(w_.most[r + i]);
+      now[i] = V::larger(V::all(V::most(top[i])), before);
+      shrink[i] = V::exp2(V::sub(before, now[i]));
+      w_.most[r + i] = V::lane0(now[i]);
+      sums[i] = V::mul(V::load(w_.sums + (r + i) * V::kLanes), shrink[i]);
     }
-    V::store(w_.sums + r * V::kLanes, sums);
-    w_.most[r] = most;
-    float* out = w_.out + r * padded_;
-    for (int i = 0; i < padded_; i += V::kLanes)
-      V::store(out + i, V::mul(V::load(out + i), shrink));
+    for (int p = 0; p < full; p += V::kLanes) {
+      for (int i = 0; i < kCount; ++i) {
+        float* at = scores + i * kTilePositions + p;
+        const Vec weights = V::exp2(V::sub(V::load(at), now[i]));
+        V::store(at, weights);
+        sums[i] = V::add(sums[i], weights);
+      }
+    }
+    for (int i = 0; i < kCount; ++i) {
+      if (left > 0) {
+        float* at = scores + i * kTilePositions + full;
+        const Vec weights = V::exp2(V::sub(V::load(at), now[i]));
+        V::store(at, weights);
+        sums[i] = V::add(sums[i], V::keep_first(weights, left, 0));
+      }
+      V::store(w_.sums + (r + i) * V::kLanes, sums[i]);
+    }
+    for (int i = 0; i < kCount; ++i) {
+      float* out = w_.out + (r + i) * padded_;
+      for (int k = 0; k < padded_; k += V::kLanes)
+        V::store(out + k, V::mul(V::load(out + k), shrink[i]));
+    }
   }
 
   /// o[r] += Σ_p w[r][p] · values[p] over the positions of the page that each row attends to, for
@@ -380,22 +453,26 @@ class AttentionTile {
   ///   row 1   ▒▒▒▒▒▒           pages and for the heads of one token there is one step
   ///   row 2   ▒▒▒▒▒▒▒
   template <class From, int kRowStep>
-  void add_columns(int base, int r, int rows, const float* weights,
-                   const typename From::Element* values, int64_t stride, float* out) const {
+  void add_columns(int base, int r, int rows, Product<From> x) const {
+    const Product<From> all = x;
     int done = 0;
     for (int i = 0; i < rows; ++i) {
       const int end = visible(r + i, base, kPageTokens);
       if (end == done) continue;
-      multiply<V, From, kRowStep, 1>(rows - i, weights + i * kRowStep + done,
-                                     values + done * stride, stride, end - done,
-                                     out + i * padded_, padded_, false);
+      x.a = all.a + i * kRowStep + done;
+      x.b = all.b + done * all.b_stride;
+      x.c = all.c + i * all.c_stride;
+      x.n = end - done;
+      x.ahead = all.ahead.from(done);
+      multiply<V, From, kRowStep, 1>(rows - i, x);
       done = end;
     }
   }
 
   void add_f16(int base, const float* weights) {
-    const auto* values = reinterpret_cast<const uint16_t*>(part(base) + layout_.values);
+    const auto* values = reinterpret_cast<const uint16_t*>(page(base) + layout_.values);
     const int count = visible(queries_ - 1, base, kPageTokens);
+    const Ahead keys = next_keys(base, a_.width);
     for (int k = 0; k < a_.width; k += AttentionWorkspace::kSlab) {
       const int n = least(a_.width - k, AttentionWorkspace::kSlab);
       const int stride = (n + kColumns - 1) / kColumns * kColumns;
@@ -406,13 +483,13 @@ class AttentionTile {
       for_rows(base, [&](int r, int rows) {
         const float* w = weights + r * kTilePositions;
         float* out = w_.out + r * padded_ + k;
-        for (int i = 0; i < n; i += kColumns) {
-          if (direct_) {
-            add_columns<FromF16<V>, kTilePositions>(base, r, rows, w, values + k + i, a_.width,
-                                                    out + i);
-          } else {
-            add_columns<FromF32<V>, kTilePositions>(base, r, rows, w, w_.page + i, stride, out + i);
-          }
+        if (direct_) {
+          add_columns<FromF16<V>, kTilePositions>(
+              base, r, rows,
+              {w, values + k, a_.width, 0, out, padded_, stride, false, keys.from(k)});
+        } else {
+          add_columns<FromF32<V>, kTilePositions>(
+              base, r, rows, {w, w_.page, stride, 0, out, padded_, stride, false, {}});
         }
       });
     }
@@ -420,9 +497,10 @@ class AttentionTile {
 
   /// The weights take the scales in: w · (scale · code) = (w · scale) · code.
   void add_q8_0(int base, const float* weights) {
-    const auto* values = reinterpret_cast<const int8_t*>(part(base) + layout_.values);
-    const auto* scales = reinterpret_cast<const uint16_t*>(part(base) + layout_.value_scales);
+    const auto* values = reinterpret_cast<const int8_t*>(page(base) + layout_.values);
+    const auto* scales = reinterpret_cast<const uint16_t*>(page(base) + layout_.value_scales);
     const int count = visible(queries_ - 1, base, kPageTokens);
+    const Ahead keys = next_keys(base, a_.width);
     for (int k = 0; k < a_.width; k += kKvGroup, scales += kPageTokens) {
       if (!direct_)
         for (int p = 0; p < count; ++p)
@@ -434,14 +512,14 @@ class AttentionTile {
             V::store(w_.folded + i * kPageTokens + p,
                      V::mul(V::load(weights + (r + i) * kTilePositions + p), V::halves(scales + p)));
         float* out = w_.out + r * padded_ + k;
-        for (int i = 0; i < kKvGroup; i += kColumns) {
-          if (direct_) {
-            add_columns<FromI8<V>, kPageTokens>(base, r, rows, w_.folded, values + k + i, a_.width,
-                                                out + i);
-          } else {
-            add_columns<FromF32<V>, kPageTokens>(base, r, rows, w_.folded, w_.page + i, kKvGroup,
-                                                 out + i);
-          }
+        if (direct_) {
+          add_columns<FromI8<V>, kPageTokens>(base, r, rows,
+                                              {w_.folded, values + k, a_.width, 0, out, padded_,
+                                               kKvGroup, false, keys.from(k)});
+        } else {
+          add_columns<FromF32<V>, kPageTokens>(base, r, rows,
+                                               {w_.folded, w_.page, kKvGroup, 0, out, padded_,
+                                                kKvGroup, false, {}});
         }
       });
     }
@@ -452,6 +530,7 @@ class AttentionTile {
   const KvLayout layout_;
   const int queries_, length_, padded_;
   const bool direct_;
+  int end_ = 0;  // of what this call reads
   int lengths_[kTileQueries];
 };
 

@@ -55,8 +55,8 @@ class CpuBackend final : public Backend {
   void embed(const Weight& table, std::span<const int32_t> ids, Matrix out) override;
   void rmsnorm(Matrix x, const float* weight, float eps, Matrix out) override;
   void project(Matrix x, std::span<const Projection> products) override;
-  int64_t kv_page_bytes(KvType type, int kv_heads, int head_width) const override {
-    return AttentionPlan::page_bytes(type, kv_heads, head_width);
+  int64_t kv_page_bytes(KvType type, int head_width) const override {
+    return AttentionPlan::page_bytes(type, head_width);
   }
   void rope_store_kv(std::span<const Slice> batch, RopeAngles angles, Matrix q, Matrix k, Matrix v,
                      const LayerKv& kv) override {

@@ -35,9 +35,9 @@ template <class ToHalf>
 void store_f16(const KvStoreArgs& a, const ToHalf& to_half) {
   const KvLayout layout = kv_layout(a.type, a.width);
   for (int h = 0; h < a.heads; ++h) {
-    std::byte* part = a.page + h * layout.bytes;
-    auto* keys = reinterpret_cast<uint16_t*>(part) + a.position;
-    auto* values = reinterpret_cast<uint16_t*>(part + layout.values) + a.position * a.width;
+    std::byte* page = a.page + h * a.head_bytes;
+    auto* keys = reinterpret_cast<uint16_t*>(page) + a.position;
+    auto* values = reinterpret_cast<uint16_t*>(page + layout.values) + a.position * a.width;
     const float *k = a.keys + h * a.width, *v = a.values + h * a.width;
     for (int i = 0; i < a.width; ++i) {
       keys[i * kPageTokens] = to_half(k[i]);
@@ -50,11 +50,11 @@ template <class ToHalf>
 void store_q8_0(const KvStoreArgs& a, const ToHalf& to_half) {
   const KvLayout layout = kv_layout(a.type, a.width);
   for (int h = 0; h < a.heads; ++h) {
-    std::byte* part = a.page + h * layout.bytes;
-    auto* keys = reinterpret_cast<uint8_t*>(part) + 4 * a.position;
-    auto* key_scales = reinterpret_cast<uint16_t*>(part + layout.key_scales) + a.position;
-    auto* values = reinterpret_cast<int8_t*>(part + layout.values) + a.position * a.width;
-    auto* value_scales = reinterpret_cast<uint16_t*>(part + layout.value_scales) + a.position;
+    std::byte* page = a.page + h * a.head_bytes;
+    auto* keys = reinterpret_cast<uint8_t*>(page) + 4 * a.position;
+    auto* key_scales = reinterpret_cast<uint16_t*>(page + layout.key_scales) + a.position;
+    auto* values = reinterpret_cast<int8_t*>(page + layout.values) + a.position * a.width;
+    auto* value_scales = reinterpret_cast<uint16_t*>(page + layout.value_scales) + a.position;
     for (int g = 0; g < a.width / kKvGroup; ++g) {
       const int64_t first = h * int64_t{a.width} + g * kKvGroup;
       int8_t codes[kKvGroup];

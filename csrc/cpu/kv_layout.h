@@ -1,5 +1,5 @@
-// F3. The inside of a KV page: P = kPageTokens positions of every KV head of one layer. A page is
-// G parts one after the other, one for each KV head; attention reads a part from front to back.
+// F3. The inside of a KV page: the keys and values of one KV head in one layer at P = kPageTokens
+// positions. Attention reads it from front to back.
 //
 //   kF16    keys    f16 [K][P]      transposed: a vector holds one element k of P positions, so that
 //           values  f16 [P][K]      scores are sums of q[k] · vector without a horizontal step
@@ -29,12 +29,12 @@ namespace {
 constexpr int kKvGroup = 32;  // elements of a head that share a scale in kQ8_0
 constexpr int kKeyOffset = 128;
 
-/// Where the arrays of a part begin, in bytes.
+/// Where the arrays of a page begin, in bytes.
 struct KvLayout {
   int64_t key_scales;
   int64_t values;
   int64_t value_scales;
-  int64_t bytes;  // of the part
+  int64_t bytes;  // of the page
 };
 
 constexpr KvLayout kv_layout(KvType type, int64_t width) {

@@ -27,11 +27,10 @@ class KvCache {
   int pages() const { return pages_; }
   LayerKv layer(int index) const;
 
-  /// Of all layers. Throws what `Backend::kv_page_bytes` throws.
+  /// Of all layers and heads. Throws what `Backend::kv_page_bytes` throws.
   static uint64_t bytes_per_page(const Backend& backend, const KvShape& shape) {
-    return static_cast<uint64_t>(shape.layers) *
-           static_cast<uint64_t>(
-               backend.kv_page_bytes(shape.type, shape.kv_heads, shape.head_width));
+    return static_cast<uint64_t>(shape.layers) * static_cast<uint64_t>(shape.kv_heads) *
+           static_cast<uint64_t>(backend.kv_page_bytes(shape.type, shape.head_width));
   }
   /// Pages that hold `tokens` positions.
   static int pages_for(int64_t tokens) {
@@ -41,8 +40,8 @@ class KvCache {
  private:
   KvShape shape_;
   int pages_;
-  int64_t page_bytes_;                    // of one layer
-  std::unique_ptr<DeviceMemory> memory_;  // [layer][page]
+  int64_t page_bytes_;                    // of one layer and head
+  std::unique_ptr<DeviceMemory> memory_;  // [layer][G][page]
 };
 
 }  // namespace cria

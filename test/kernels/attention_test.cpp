@@ -39,7 +39,7 @@ struct Attention {
     args.type = kv.type;
     args.q = q.data() + first * row + int64_t{head} * width;
     args.row = row;
-    args.pages = kv.bytes.data() + 2 * kv.half_bytes() * kKvHead;
+    args.pages = kv.bytes.data() + kv.head_bytes() * kKvHead;
     args.page_bytes = kv.page_bytes();
     args.page_table = kv.table.data();
     args.past = past() + first;

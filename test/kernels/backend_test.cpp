@@ -123,8 +123,9 @@ class Layer {
     }
     for (auto& page_table : page_tables_)  // scattered: from the back, sequences mixed
       for (int32_t& page : page_table) page = (page * 5 + 3) % prime_above(pages);
-    kv_.page_bytes = cpu_->kv_page_bytes(type, kKvHeads, width_);
-    const auto bytes = static_cast<size_t>(prime_above(pages) * kv_.page_bytes);
+    kv_.page_bytes = cpu_->kv_page_bytes(type, width_);
+    kv_.head_bytes = prime_above(pages) * kv_.page_bytes;
+    const auto bytes = static_cast<size_t>(kKvHeads * kv_.head_bytes);
     memory_ = cpu_->allocate(bytes);
     std::memset(memory_->data(), 0xff, bytes);  // what another sequence left there: NaN
     kv_.pages = static_cast<std::byte*>(memory_->data());
@@ -318,10 +319,11 @@ TEST(backend_refuses_wrong_attention_shapes) {
   auto cpu = backend("", 1);
   const auto code = ErrorCode::kBadArgument;
   Floats q(3 * 32), k(3 * 8), out(3 * 32), angles(3 * 8);
-  std::vector<std::byte> cache(static_cast<size_t>(cpu->kv_page_bytes(KvType::kF16, 1, 8)));
+  std::vector<std::byte> cache(static_cast<size_t>(cpu->kv_page_bytes(KvType::kF16, 8)));
   const int32_t page = 0;
   const auto kv_of = [&](int heads, int width, KvType type = KvType::kF16) {
-    return LayerKv{cache.data(), static_cast<int64_t>(cache.size()), type, heads, width};
+    const auto bytes = static_cast<int64_t>(cache.size());
+    return LayerKv{cache.data(), bytes, bytes, type, heads, width};
   };
   const LayerKv kv = kv_of(1, 8);
   const auto attend = [&](Slice slice, const LayerKv& cache_kv) {
@@ -333,7 +335,8 @@ TEST(backend_refuses_wrong_attention_shapes) {
   CHECK_THROWS(code, attend({0, 3, 0, nullptr}, kv), "page table");
   CHECK_THROWS(code, attend({0, 3, 0, &page}, kv_of(1, 7)), "even width");
   CHECK_THROWS(code, attend({0, 3, 0, &page}, kv_of(1, 1026)), "up to 1024");
-  CHECK_THROWS(code, attend({0, 3, 0, &page}, kv_of(2, 8)), "2048 are needed");
+  CHECK_THROWS(code, attend({0, 3, 0, &page}, kv_of(0, 8)), "a cache of 0 heads");
+  CHECK_THROWS(code, attend({0, 3, 0, &page}, kv_of(1, 16)), "pages need 2048");
   CHECK_THROWS(code, attend({0, 3, 0, &page}, kv_of(1, 6)), "multiple of 6");
   CHECK_THROWS(ErrorCode::kUnsupported, attend({0, 3, 0, &page}, kv_of(1, 8, KvType::kQ8_0)),
                "multiple of 32 elements, and this model's have 8; use the type f16");

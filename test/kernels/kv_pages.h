@@ -37,7 +37,7 @@ class KvPages {
   std::vector<float> keys, values;  // [length][kv_heads][width], before they were stored
 
   KvPages(KvType t, int len, int g, int w, Random& random, Edge edge)
-      : type(t), length(len), kv_heads(g), width(w), bytes(pages_of(len) * page_bytes(), edge) {
+      : type(t), length(len), kv_heads(g), width(w), bytes(pages_of(len) * page_bytes() * g, edge) {
     for (int i = 0; i < pages_of(len); ++i) table.push_back(i);
     for (size_t i = table.size(); i > 1; --i)
       std::swap(table[i - 1],
@@ -52,12 +52,13 @@ class KvPages {
   }
 
   static int64_t pages_of(int len) { return (len + kPageTokens - 1) / kPageTokens; }
-  /// Of one KV head's keys or values in a page.
+  /// Of the keys or the values of a page.
   int64_t half_bytes() const {
     const int64_t elements = int64_t{kPageTokens} * width;
     return type == KvType::kF16 ? 2 * elements : elements + elements / 32 * 2;
   }
-  int64_t page_bytes() const { return 2 * half_bytes() * kv_heads; }
+  int64_t page_bytes() const { return 2 * half_bytes(); }
+  int64_t head_bytes() const { return pages_of(length) * page_bytes(); }
 
   void store(int p, const Kernels& kernels) {
     cpu::KvStoreArgs args;
@@ -66,29 +67,32 @@ class KvPages {
     args.values = values.data() + p * kv_heads * width;
     args.heads = kv_heads;
     args.width = width;
-    args.page = bytes.data() + page(p);
+    args.page = bytes.data() + page(p, 0);
+    args.head_bytes = head_bytes();
     args.position = p % kPageTokens;
     kernels.store_kv(args);
   }
 
   /// Element i of a key and of a value as the cache has them.
   double key(int p, int g, int i) {
-    const std::byte* part = bytes.data() + page(p) + 2 * half_bytes() * g;
+    const std::byte* page_at = bytes.data() + page(p, g);
     const int at = p % kPageTokens;
-    if (type == KvType::kF16) return half(part, int64_t{i} * kPageTokens + at);
-    const int code = static_cast<int>(part[i / 4 * 4 * kPageTokens + 4 * at + i % 4]) - 128;
-    return half(part + int64_t{kPageTokens} * width, i / 32 * kPageTokens + at) * code;
+    if (type == KvType::kF16) return half(page_at, int64_t{i} * kPageTokens + at);
+    const int code = static_cast<int>(page_at[i / 4 * 4 * kPageTokens + 4 * at + i % 4]) - 128;
+    return half(page_at + int64_t{kPageTokens} * width, i / 32 * kPageTokens + at) * code;
   }
   double value(int p, int g, int i) {
-    const std::byte* part = bytes.data() + page(p) + 2 * half_bytes() * g + half_bytes();
+    const std::byte* page_at = bytes.data() + page(p, g) + half_bytes();
     const int64_t at = int64_t{p % kPageTokens} * width + i;
-    if (type == KvType::kF16) return half(part, at);
-    const auto code = static_cast<int8_t>(part[at]);
-    return half(part + int64_t{kPageTokens} * width, i / 32 * kPageTokens + p % kPageTokens) * code;
+    if (type == KvType::kF16) return half(page_at, at);
+    const auto code = static_cast<int8_t>(page_at[at]);
+    return half(page_at + int64_t{kPageTokens} * width, i / 32 * kPageTokens + p % kPageTokens) * code;
   }
 
  private:
-  int64_t page(int p) const { return table[static_cast<size_t>(p / kPageTokens)] * page_bytes(); }
+  int64_t page(int p, int g) const {
+    return g * head_bytes() + table[static_cast<size_t>(p / kPageTokens)] * page_bytes();
+  }
   static double half(const std::byte* p, int64_t i) {
     uint16_t bits;
     std::memcpy(&bits, p + 2 * i, 2);

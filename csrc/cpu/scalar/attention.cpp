@@ -10,10 +10,10 @@
 namespace cria::cpu::CRIA_TABLE {
 namespace {
 
-/// One KV head's part of the pages, element by element.
-class Part {
+/// One KV head's pages, element by element.
+class Pages {
  public:
-  explicit Part(const AttentionArgs& args) : a_(args), layout_(kv_layout(args.type, args.width)) {}
+  explicit Pages(const AttentionArgs& args) : a_(args), layout_(kv_layout(args.type, args.width)) {}
 
   /// q·k of position p.
   double score(const float* q, int p) const {
@@ -25,7 +25,7 @@ class Part {
   }
   /// The same of a query in codes, with a scale for each group of 32.
   double score(const int8_t* q, const float* scales, int p) const {
-    const auto* codes = reinterpret_cast<const uint8_t*>(part(p)) + 4 * (p % kPageTokens);
+    const auto* codes = reinterpret_cast<const uint8_t*>(page(p)) + 4 * (p % kPageTokens);
     double sum = 0;
     for (int g = 0; g < a_.width / kKvGroup; ++g) {
       int32_t dot = 0;
@@ -38,16 +38,16 @@ class Part {
   double value(int p, int i) const {
     const int64_t at = int64_t{p % kPageTokens} * a_.width + i;
     if (a_.type == KvType::kF16) return f16_to_f32(halves(p, layout_.values)[at]);
-    const auto* codes = reinterpret_cast<const int8_t*>(part(p) + layout_.values);
+    const auto* codes = reinterpret_cast<const int8_t*>(page(p) + layout_.values);
     return double{scale(p, layout_.value_scales, i / kKvGroup)} * codes[at];
   }
 
  private:
-  const std::byte* part(int p) const {
+  const std::byte* page(int p) const {
     return a_.pages + a_.page_table[p / kPageTokens] * a_.page_bytes;
   }
   const uint16_t* halves(int p, int64_t at) const {
-    return reinterpret_cast<const uint16_t*>(part(p) + at);
+    return reinterpret_cast<const uint16_t*>(page(p) + at);
   }
   float scale(int p, int64_t at, int group) const {
     return f16_to_f32(halves(p, at)[group * kPageTokens + p % kPageTokens]);
@@ -59,7 +59,7 @@ class Part {
 
 /// (m, l, o) of positions [begin, end) for one query.
 void attend(const AttentionArgs& a, const float* q, int begin, int end, float* partial) {
-  const Part part(a);
+  const Pages pages(a);
   int8_t codes[kMaxHeadWidth];
   float scales[kMaxHeadWidth / kKvGroup];
   if (a.type == KvType::kQ8_0)
@@ -68,7 +68,7 @@ void attend(const AttentionArgs& a, const float* q, int begin, int end, float* p
   double weights[kSplitPositions];
   double most = -HUGE_VAL, sum = 0;
   for (int p = begin; p < end; ++p) {
-    const double score = a.type == KvType::kF16 ? part.score(q, p) : part.score(codes, scales, p);
+    const double score = a.type == KvType::kF16 ? pages.score(q, p) : pages.score(codes, scales, p);
     weights[p - begin] = score * double{a.scale};
     most = std::max(most, weights[p - begin]);
   }
@@ -77,7 +77,7 @@ void attend(const AttentionArgs& a, const float* q, int begin, int end, float* p
   partial[1] = static_cast<float>(sum);
   for (int i = 0; i < a.width; ++i) {
     double out = 0;
-    for (int p = begin; p < end; ++p) out += weights[p - begin] * part.value(p, i);
+    for (int p = begin; p < end; ++p) out += weights[p - begin] * pages.value(p, i);
     partial[2 + i] = static_cast<float>(out);
   }
 }
