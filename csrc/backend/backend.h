@@ -69,16 +69,24 @@ struct Projection {
   bool accumulate = false;  // out += instead of out =
 };
 
-/// Tokens of a KV page. A multiple of every attention tile, so that a tile never spans two pages.
+/// Tokens of a KV page.
 inline constexpr int kPageTokens = 32;
+/// The widest head that attention takes.
+inline constexpr int kMaxHeadWidth = 1024;
 
-/// The keys and values of one layer, in pages: f16[page][G][P][K], keys and values each.
+/// How keys and values are stored: as binary16, or as 8-bit codes with a scale per 32 elements of a
+/// head (8.5 bits an element), which asks for head widths of a multiple of 32.
+enum class KvType : uint8_t { kF16, kQ8_0 };
+
+/// The keys and values of one layer: for each KV head, pages whose inside is the backend's own affair.
+/// A head's pages lie one after the other, for it is read from page to page: [G][page].
 struct LayerKv {
-  uint16_t* keys = nullptr;
-  uint16_t* values = nullptr;
+  std::byte* pages = nullptr;
+  int64_t page_bytes = 0;  // as `Backend::kv_page_bytes` gives them
+  int64_t head_bytes = 0;  // from a KV head's first page to the next head's
+  KvType type = KvType::kF16;
   int kv_heads = 0;    // G
   int head_width = 0;  // K
-  int64_t page_stride() const { return int64_t{kv_heads} * kPageTokens * head_width; }
 };
 
 /// The rows of one sequence in a ragged batch: `count` new tokens after `past` cached ones.
@@ -142,14 +150,19 @@ class Backend {
     project(input, std::span<const Projection>(products.begin(), products.size()));
   }
 
-  /// Rotates q[T×H·K] in place and k[T×G·K] on its way (Su et al. 2021, RoFormer §3.4.2), and
-  /// stores k and v[T×G·K] as f16 at their positions in the cache.
+  /// Bytes of a page of one KV head, keys and values, a multiple of 64. Throws kUnsupported for a
+  /// head width that the type cannot store, with the remedy.
+  virtual int64_t kv_page_bytes(KvType type, int head_width) const = 0;
+
+  /// Rotates q[T×H·K] and k[T×G·K] in place (Su et al. 2021, RoFormer §3.4.2), and stores k and
+  /// v[T×G·K] at their positions in the cache.
   virtual void rope_store_kv(std::span<const Slice> batch, RopeAngles angles, Matrix q, Matrix k,
                              Matrix v, const LayerKv& kv) = 0;
 
   /// Causal grouped-query attention over the cache: out[t,h] = softmax(scale · q[t,h]·Kᵀ) · V with
   /// head h reading KV head h / (H/G). Online softmax in f32 (Milakov & Gimelshein 2018) over tiles
-  /// at fixed positions, so that the result does not depend on how the prompt was chunked.
+  /// at fixed positions, so that the result does not depend on how the prompt was chunked. Positions
+  /// after a query's own are never read into its result.
   virtual void attention(std::span<const Slice> batch, Matrix q, const LayerKv& kv, float scale,
                          Matrix out) = 0;
 

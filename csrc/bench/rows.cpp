@@ -76,7 +76,7 @@ const RowOp kOps[] = {
      },
      8, 3, true, of_pair},
     {"silu_mul", "F32",
-     [](const Kernels& k, const Constants&, float* a, float* b, int64_t n) { k.silu_mul(a, b, n); },
+     [](const Kernels& k, const Constants&, float* a, float* b, int64_t n) { k.silu_mul(a, b, n, a); },
      12, 4, true, relative},
     {"add", "F32",
      [](const Kernels& k, const Constants&, float* a, float* b, int64_t n) { k.add(a, b, n); }, 12,

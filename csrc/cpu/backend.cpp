@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/thread_pool.h"
+#include "cpu/attention_plan.h"
 #include "cpu/cpu_backend.h"
 #include "cpu/memory.h"
 #include "cpu/panels.h"
@@ -16,53 +17,6 @@
 
 namespace cria::cpu {
 namespace {
-
-void check_batch(const char* op, std::span<const Slice> batch, const Matrix& q) {
-  for (const Slice& s : batch) {
-    const bool inside = s.first_row >= 0 && s.count >= 0 && s.first_row + s.count <= q.rows;
-    if (!inside || s.past < 0 || (s.count > 0 && !s.pages)) {
-      fail(ErrorCode::kBadArgument, op, ": a slice of ", s.count, " rows from ", s.first_row,
-           " after ", s.past, " tokens, of a batch ", shape(q),
-           "; it must lie in the batch and have a page table");
-    }
-  }
-}
-
-/// Query heads of a KV head, after checking that q can be cut into heads.
-int group_heads(const char* op, const Matrix& q, const LayerKv& kv) {
-  const int64_t group = int64_t{kv.kv_heads} * kv.head_width;
-  if (kv.kv_heads < 1 || kv.head_width < 2 || kv.head_width % 2 != 0) {
-    fail(ErrorCode::kBadArgument, op, ": ", kv.kv_heads, " KV heads of width ", kv.head_width,
-         "; at least 1 head of an even width is needed");
-  }
-  if (q.cols < group || q.cols % group != 0) {
-    fail(ErrorCode::kBadArgument, op, ": queries ", shape(q), " over ", kv.kv_heads,
-         " KV heads of width ", kv.head_width, "; the columns must be a multiple of ", group);
-  }
-  return static_cast<int>(q.cols / group);
-}
-
-/// A token of a ragged batch.
-struct Token {
-  const Slice* slice;
-  int index;  // in the slice
-
-  int64_t row() const { return slice->first_row + index; }
-  int position() const { return slice->past + index; }
-};
-
-int64_t count_tokens(std::span<const Slice> batch) {
-  int64_t total = 0;
-  for (const Slice& s : batch) total += s.count;
-  return total;
-}
-
-/// Token number `n` of the batch; 0 ≤ n < count_tokens(batch).
-Token find_token(std::span<const Slice> batch, int64_t n) {
-  size_t s = 0;
-  for (; n >= batch[s].count; ++s) n -= batch[s].count;
-  return {&batch[s], static_cast<int>(n)};
-}
 
 /// Row `id` of a weight matrix as floats.
 void decode_row(const Weight& w, int64_t id, float* out) {
@@ -81,7 +35,7 @@ void decode_row(const Weight& w, int64_t id, float* out) {
 class CpuBackend final : public Backend {
  public:
   CpuBackend(const Kernels& kernels, int threads)
-      : kernels_(kernels), pool_(threads), products_(kernels, pool_) {}
+      : kernels_(kernels), pool_(threads), products_(kernels, pool_), attention_(kernels, pool_) {}
 
   std::unique_ptr<DeviceMemory> allocate(size_t bytes) override { return map_memory(bytes); }
   void upload(void* dst, const void* src, size_t bytes) override { copy(dst, src, bytes); }
@@ -90,18 +44,28 @@ class CpuBackend final : public Backend {
   Weight import_weight(DType type, int64_t rows, int64_t cols, const std::byte* data,
                        void* memory) override;
   size_t scratch_bytes(int64_t tokens, int64_t max_cols) const override {
-    return products_.scratch_bytes(tokens, max_cols);
+    return products_.scratch_bytes(tokens, max_cols) + attention_.scratch_bytes(max_cols);
   }
-  void reserve(int64_t tokens, int64_t max_cols) override { products_.reserve(tokens, max_cols); }
+  void reserve(int64_t tokens, int64_t max_cols) override {
+    products_.reserve(tokens, max_cols);
+    attention_.reserve(tokens, max_cols);
+  }
 
   void embed(const Weight& table, std::span<const int32_t> ids, Matrix out) override;
   void project(const Input& input, std::span<const Projection> products) override {
     products_.project(input, products);
   }
+  int64_t kv_page_bytes(KvType type, int head_width) const override {
+    return AttentionPlan::page_bytes(type, head_width);
+  }
   void rope_store_kv(std::span<const Slice> batch, RopeAngles angles, Matrix q, Matrix k, Matrix v,
-                     const LayerKv& kv) override;
+                     const LayerKv& kv) override {
+    attention_.rope_store(batch, angles, q, k, v, kv);
+  }
   void attention(std::span<const Slice> batch, Matrix q, const LayerKv& kv, float scale,
-                 Matrix out) override;
+                 Matrix out) override {
+    attention_.attend(batch, q, kv, scale, out);
+  }
   void gather_rows(Matrix x, std::span<const int64_t> rows, Matrix out) override;
 
  private:
@@ -112,6 +76,7 @@ class CpuBackend final : public Backend {
   const Kernels& kernels_;
   ThreadPool pool_;
   Products products_;
+  AttentionPlan attention_;
 };
 
 uint64_t CpuBackend::weight_bytes(DType type, int64_t rows, int64_t cols) const {
@@ -150,60 +115,6 @@ void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, Matrix
   }
   for_each(pool_, out.rows, [&](int64_t t) {
     decode_row(table, ids[static_cast<size_t>(t)], out.row(t));
-  });
-}
-
-void CpuBackend::rope_store_kv(std::span<const Slice> batch, RopeAngles angles, Matrix q, Matrix k,
-                               Matrix v, const LayerKv& kv) {
-  check_batch("rope_store_kv", batch, q);
-  const int heads = group_heads("rope_store_kv", q, kv) * kv.kv_heads;
-  check_same("rope_store_kv", "k", k, "v", v);
-  if (k.rows != q.rows || k.cols != int64_t{kv.kv_heads} * kv.head_width) {
-    fail(ErrorCode::kBadArgument, "rope_store_kv: queries ", shape(q), " with keys ", shape(k),
-         "; expected ", shape(q.rows, int64_t{kv.kv_heads} * kv.head_width));
-  }
-  if (angles.pairs < 0 || 2 * angles.pairs > kv.head_width) {
-    fail(ErrorCode::kBadArgument, "rope_store_kv: ", angles.pairs,
-         " pairs to rotate in heads of width ", kv.head_width);
-  }
-  const int64_t head_stride = int64_t{kPageTokens} * kv.head_width;
-  for_each(pool_, count_tokens(batch), [&](int64_t n) {
-    const Token token = find_token(batch, n);
-    const int64_t row = token.row();
-    const int position = token.position();
-    const int64_t offset = token.slice->pages[position / kPageTokens] * kv.page_stride() +
-                           int64_t{position % kPageTokens} * kv.head_width;
-    RopeArgs rope{angles.cos_sin + row * 2 * angles.pairs, angles.pairs, heads, kv.head_width};
-    kernels_.rope(rope, q.row(row));
-    rope.heads = kv.kv_heads;
-    kernels_.rope_store(rope, k.row(row), kv.keys + offset, head_stride);
-    rope.pairs = 0;  // values are stored as they are
-    kernels_.rope_store(rope, v.row(row), kv.values + offset, head_stride);
-  });
-}
-
-void CpuBackend::attention(std::span<const Slice> batch, Matrix q, const LayerKv& kv, float scale,
-                           Matrix out) {
-  check_batch("attention", batch, q);
-  check_same("attention", "q", q, "out", out);
-  const int heads = group_heads("attention", q, kv);
-  for_each(pool_, count_tokens(batch) * kv.kv_heads, [&](int64_t n) {
-    const Token token = find_token(batch, n / kv.kv_heads);
-    const int64_t g = n % kv.kv_heads;
-    const int64_t first = g * heads * kv.head_width;
-    const int64_t kv_offset = g * kPageTokens * kv.head_width;
-    AttentionArgs args;
-    args.q = q.row(token.row()) + first;
-    args.keys = kv.keys + kv_offset;
-    args.values = kv.values + kv_offset;
-    args.page_stride = kv.page_stride();
-    args.pages = token.slice->pages;
-    args.length = token.position() + 1;
-    args.heads = heads;
-    args.width = kv.head_width;
-    args.scale = scale;
-    args.out = out.row(token.row()) + first;
-    kernels_.attention(args);
   });
 }
 

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/attention.h"
 #include "quant/dtype.h"
 
 namespace cria::cpu {
@@ -59,20 +60,6 @@ struct Matmul {
   void (*panels)(const PanelArgs& args) = nullptr;
 };
 
-/// Attention of the query heads of one token that share one KV head, over positions 0 … length−1.
-struct AttentionArgs {
-  const float* q = nullptr;          // [heads × width]
-  const uint16_t* keys = nullptr;    // f16, this KV head's part of page 0: [kPageTokens × width]
-  const uint16_t* values = nullptr;  // likewise
-  int64_t page_stride = 0;           // f16 elements from one page to the next
-  const int32_t* pages = nullptr;    // position p lies in page pages[p / kPageTokens]
-  int length = 0;                    // positions attended to, at least 1
-  int heads = 0;                     // query heads
-  int width = 0;                     // elements of a head
-  float scale = 0;                   // of the scores
-  float* out = nullptr;              // [heads × width]
-};
-
 /// Rotates the heads of one token (Su et al. 2021, RoFormer §3.4.2): pair i of a head, its elements
 /// 2i and 2i+1, turns by the angle whose cosine and sine are angles[2i] and angles[2i+1]. Elements
 /// from 2·pairs on stay as they are.
@@ -110,14 +97,17 @@ struct Kernels {
   void (*rmsnorm)(const float* x, const float* weight, float eps, int64_t n, float* out);
   /// Rotates x[heads × width] in place.
   void (*rope)(const RopeArgs& rope, float* x);
-  /// Rotates x[heads × width] on its way to f16 at out[head · out_stride + i].
-  void (*rope_store)(const RopeArgs& rope, const float* x, uint16_t* out, int64_t out_stride);
+  /// Stores a token's keys and values, to the same bits in every table. In kQ8_0 a group with a NaN
+  /// or an infinity gets the scale NaN.
+  void (*store_kv)(const KvStoreArgs& args);
+  /// Attention of a tile, and the merging of its splits (cpu/attention.h).
   void (*attention)(const AttentionArgs& args);
+  void (*merge_splits)(const MergeArgs& args);
   /// out = gate / (1 + exp(−gate)) · up, each [n]; out may be gate.
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   /// x += y, each [n].
   void (*add)(float* x, const float* y, int64_t n);
-  /// out = exp(x), each [n]. The exponential that silu_mul and attention use, for its test.
+  /// out = exp(x), each [n]. The exponential that silu_mul uses, for its test.
   void (*exp)(const float* x, int64_t n, float* out);
 
   Ceilings ceilings;

@@ -1,4 +1,4 @@
-// F3. Shapes in messages, and checks that several operations share.
+// F3. Shapes in words, and the checks that several operations share.
 #pragma once
 
 #include <string>

@@ -56,10 +56,13 @@ Config read_checked_config(const gguf::File& file) {
   return config;
 }
 
-uint64_t cache_bytes(const Config& config, int64_t pages) {
+KvShape kv_shape(const Config& config, KvType type) {
+  return {type, config.layers, config.kv_heads, config.head_width};
+}
+
+uint64_t cache_bytes(const Backend& backend, const KvShape& shape, int64_t pages) {
   // Beside its keys and values, a page has a place in the pool's list of free ones.
-  const uint64_t page_bytes =
-      KvCache::bytes_per_page(config.layers, config.kv_heads, config.head_width) + sizeof(int32_t);
+  const uint64_t page_bytes = KvCache::bytes_per_page(backend, shape) + sizeof(int32_t);
   constexpr uint64_t kMost = uint64_t{1} << 62;  // sums of such sizes still count in 64 bits
   if (pages > INT32_MAX || static_cast<uint64_t>(pages) > kMost / page_bytes)
     fail(ErrorCode::kOutOfMemory, "a cache for ", pages * kPageTokens, " tokens of this model is ",
@@ -84,15 +87,16 @@ MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backe
                        uint64_t{sizeof(float)} * static_cast<uint64_t>(plan.limits.logit_rows) *
                            static_cast<uint64_t>(config.vocab);
 
-  const uint64_t page_bytes =
-      KvCache::bytes_per_page(config.layers, config.kv_heads, config.head_width);
+  const KvShape shape = kv_shape(config, options.kv_type);
+  const uint64_t page_bytes = KvCache::bytes_per_page(backend, shape);
   plan.context_size = static_cast<int>(options.context_size
                                            ? options.context_size
                                            : default_context(config, page_bytes,
                                                              plan.weight_bytes + plan.scratch_bytes,
                                                              sequences, available));
   const int64_t pages = int64_t{KvCache::pages_for(plan.context_size)} * sequences;
-  plan.kv_bytes = cache_bytes(config, pages);
+  plan.kv_bytes = cache_bytes(backend, shape, pages);
+  plan.kv_type = options.kv_type;
   plan.pages = static_cast<int>(pages);
   return plan;
 }
@@ -139,7 +143,7 @@ LoadedModel::LoadedModel(Parts parts)
       backend(std::move(parts.backend)),
       plan(parts.plan),
       weights(std::move(parts.weights)),
-      cache(*backend, config.layers, config.kv_heads, config.head_width, plan.pages),
+      cache(*backend, kv_shape(config, plan.kv_type), plan.pages),
       comm(make_communicator()),
       transformer(config, weights, *backend, *comm, cache, plan.limits) {}
 

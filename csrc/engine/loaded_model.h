@@ -23,6 +23,7 @@ struct LoadOptions {
   int64_t batch_size = 0;    // most tokens of a step; 0: kDefaultBatch
   int64_t sequences = 0;     // full contexts the cache has room for; 0: one
   WeightForm weights = WeightForm::kPacked;
+  KvType kv_type = KvType::kF16;
 };
 
 inline constexpr int kDefaultBatch = 512;
@@ -36,6 +37,7 @@ struct MemoryPlan {
   uint64_t scratch_bytes = 0;
   int context_size = 0;
   int pages = 0;
+  KvType kv_type = KvType::kF16;
   BatchLimits limits;
 
   uint64_t total() const { return weight_bytes + kv_bytes + scratch_bytes; }
@@ -46,9 +48,12 @@ struct MemoryPlan {
 MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backend& backend,
                        const LoadOptions& options, uint64_t available);
 
+/// The cache that a network wants.
+KvShape kv_shape(const Config& config, KvType type);
+
 /// Bytes of a cache of so many pages. Throws kOutOfMemory where no machine could hold them: a
 /// header may claim any shape.
-uint64_t cache_bytes(const Config& config, int64_t pages);
+uint64_t cache_bytes(const Backend& backend, const KvShape& shape, int64_t pages);
 
 class LoadedModel {
  public:

@@ -2,20 +2,20 @@
 
 namespace cria {
 
-KvCache::KvCache(Backend& backend, int layers, int kv_heads, int head_width, int pages)
-    : kv_heads_(kv_heads),
-      head_width_(head_width),
+KvCache::KvCache(Backend& backend, const KvShape& shape, int pages)
+    : shape_(shape),
       pages_(pages),
-      memory_(backend.allocate(bytes_per_page(layers, kv_heads, head_width) *
-                               static_cast<uint64_t>(pages))) {}
+      page_bytes_(backend.kv_page_bytes(shape.type, shape.head_width)),
+      memory_(backend.allocate(bytes_per_page(backend, shape) * static_cast<uint64_t>(pages))) {}
 
 LayerKv KvCache::layer(int index) const {
   LayerKv kv;
-  kv.kv_heads = kv_heads_;
-  kv.head_width = head_width_;
-  const int64_t half = kv.page_stride() * pages_;
-  kv.keys = static_cast<uint16_t*>(memory_->data()) + 2 * half * index;
-  kv.values = kv.keys + half;
+  kv.page_bytes = page_bytes_;
+  kv.head_bytes = page_bytes_ * pages_;
+  kv.pages = static_cast<std::byte*>(memory_->data()) + kv.head_bytes * shape_.kv_heads * index;
+  kv.type = shape_.type;
+  kv.kv_heads = shape_.kv_heads;
+  kv.head_width = shape_.head_width;
   return kv;
 }
 

@@ -1,6 +1,6 @@
-// F4. The paged key/value cache of one rank (Kwon et al. 2023, PagedAttention §4): f16 pages of
-// kPageTokens positions, one pool for all sequences. Which page belongs to whom is the engine's
-// affair (engine/page_pool.h).
+// F4. The paged key/value cache of one rank (Kwon et al. 2023, PagedAttention §4): pages of
+// kPageTokens positions, one pool for all sequences. What is inside a page is the backend's affair,
+// and which page belongs to whom the engine's (engine/page_pool.h).
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,27 @@
 
 namespace cria {
 
+/// What a cache holds.
+struct KvShape {
+  KvType type = KvType::kF16;
+  int layers = 0;
+  int kv_heads = 0;
+  int head_width = 0;
+};
+
 class KvCache {
  public:
   /// Throws kOutOfMemory with the size. Pages never written take no physical memory where the
   /// system commits lazily.
-  KvCache(Backend& backend, int layers, int kv_heads, int head_width, int pages);
+  KvCache(Backend& backend, const KvShape& shape, int pages);
 
   int pages() const { return pages_; }
   LayerKv layer(int index) const;
 
-  static uint64_t bytes_per_page(int layers, int kv_heads, int head_width) {
-    return uint64_t{2} * sizeof(uint16_t) * static_cast<uint64_t>(layers) *
-           static_cast<uint64_t>(kv_heads) * kPageTokens * static_cast<uint64_t>(head_width);
+  /// Of all layers and heads. Throws what `Backend::kv_page_bytes` throws.
+  static uint64_t bytes_per_page(const Backend& backend, const KvShape& shape) {
+    return static_cast<uint64_t>(shape.layers) * static_cast<uint64_t>(shape.kv_heads) *
+           static_cast<uint64_t>(backend.kv_page_bytes(shape.type, shape.head_width));
   }
   /// Pages that hold `tokens` positions.
   static int pages_for(int64_t tokens) {
@@ -29,8 +38,10 @@ class KvCache {
   }
 
  private:
-  int kv_heads_, head_width_, pages_;
-  std::unique_ptr<DeviceMemory> memory_;  // [layer][keys, values][page][G][P][K]
+  KvShape shape_;
+  int pages_;
+  int64_t page_bytes_;                    // of one layer and head
+  std::unique_ptr<DeviceMemory> memory_;  // [layer][G][page]
 };
 
 }  // namespace cria

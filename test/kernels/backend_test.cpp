@@ -167,27 +167,33 @@ namespace {
 /// cut of them into batches.
 class Layer {
  public:
-  static constexpr int kHeads = 8, kKvHeads = 2, kWidth = 20, kPairs = 8;
+  static constexpr int kHeads = 8, kKvHeads = 2, kPairs = 8;
 
-  Layer(std::string_view table, int threads, std::vector<int> lengths, uint64_t seed)
-      : cpu_(backend(table, threads)), lengths_(std::move(lengths)) {
+  Layer(std::string_view table, int threads, KvType type, std::vector<int> lengths, uint64_t seed)
+      : cpu_(backend(table, threads)),
+        lengths_(std::move(lengths)),
+        width_(type == KvType::kF16 ? 20 : 32) {
     Random random(seed);
     int pages = 0;
     for (int length : lengths_) {
       page_tables_.emplace_back();
       for (int p = 0; p * kPageTokens < length; ++p) page_tables_.back().push_back(pages++);
-      q_.push_back(normal(random, int64_t{length} * kHeads * kWidth));
-      k_.push_back(normal(random, int64_t{length} * kKvHeads * kWidth));
-      v_.push_back(normal(random, int64_t{length} * kKvHeads * kWidth));
+      q_.push_back(normal(random, int64_t{length} * kHeads * width_));
+      k_.push_back(normal(random, int64_t{length} * kKvHeads * width_));
+      v_.push_back(normal(random, int64_t{length} * kKvHeads * width_));
       out_.emplace_back(q_.back().size());
     }
     for (auto& page_table : page_tables_)  // scattered: from the back, sequences mixed
       for (int32_t& page : page_table) page = (page * 5 + 3) % prime_above(pages);
-    const size_t page_bytes = size_t{kKvHeads} * kPageTokens * kWidth * 2;
-    keys_ = cpu_->allocate(static_cast<size_t>(prime_above(pages)) * page_bytes);
-    values_ = cpu_->allocate(static_cast<size_t>(prime_above(pages)) * page_bytes);
-    kv_ = {static_cast<uint16_t*>(keys_->data()), static_cast<uint16_t*>(values_->data()), kKvHeads,
-           kWidth};
+    kv_.page_bytes = cpu_->kv_page_bytes(type, width_);
+    kv_.head_bytes = prime_above(pages) * kv_.page_bytes;
+    const auto bytes = static_cast<size_t>(kKvHeads * kv_.head_bytes);
+    memory_ = cpu_->allocate(bytes);
+    std::memset(memory_->data(), 0xff, bytes);  // what another sequence left there: NaN
+    kv_.pages = static_cast<std::byte*>(memory_->data());
+    kv_.type = type;
+    kv_.kv_heads = kKvHeads;
+    kv_.head_width = width_;
     past_.resize(lengths_.size());
   }
 
@@ -202,9 +208,9 @@ class Layer {
     }
     Floats q, k, v, angles;
     for (size_t s = 0; s < counts.size(); ++s) {
-      append(q, q_[s], past_[s], counts[s], kHeads * kWidth);
-      append(k, k_[s], past_[s], counts[s], kKvHeads * kWidth);
-      append(v, v_[s], past_[s], counts[s], kKvHeads * kWidth);
+      append(q, q_[s], past_[s], counts[s], kHeads * width_);
+      append(k, k_[s], past_[s], counts[s], kKvHeads * width_);
+      append(v, v_[s], past_[s], counts[s], kKvHeads * width_);
       for (int p = past_[s]; p < past_[s] + counts[s]; ++p)
         for (int i = 0; i < kPairs; ++i) {
           angles.push_back(std::cos(static_cast<float>(p * (i + 1))));
@@ -215,12 +221,12 @@ class Layer {
     cpu_->rope_store_kv(batch, {angles.data(), kPairs}, matrix(q, rows), matrix(k, rows),
                         matrix(v, rows), kv_);
     cpu_->attention(batch, matrix(q, rows), kv_, 0.25f, matrix(out, rows));
-    const size_t width = size_t{kHeads} * kWidth;
+    const size_t width = static_cast<size_t>(kHeads * width_);
     size_t row = 0;
     for (size_t s = 0; s < counts.size(); ++s) {
       const auto count = static_cast<size_t>(counts[s]);
       std::copy_n(out.begin() + static_cast<std::ptrdiff_t>(row * width), count * width,
-                  out_[s].begin() + static_cast<std::ptrdiff_t>(past_[s]) * kHeads * kWidth);
+                  out_[s].begin() + static_cast<std::ptrdiff_t>(past_[s]) * kHeads * width_);
       row += count;
       past_[s] += counts[s];
     }
@@ -230,7 +236,7 @@ class Layer {
 
  private:
   static int prime_above(int pages) {  // multiplication by 5 then permutes the pages
-    for (int p : {2, 3, 7, 11, 13, 17, 19, 23, 29, 31})
+    for (int p : {2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 67, 127})
       if (p > pages) return p;
     throw Skip{"too many pages"};
   }
@@ -241,9 +247,10 @@ class Layer {
 
   std::unique_ptr<Backend> cpu_;
   std::vector<int> lengths_, past_;
+  int width_;
   std::vector<std::vector<int32_t>> page_tables_;
   std::vector<Floats> q_, k_, v_, out_;
-  std::unique_ptr<DeviceMemory> keys_, values_;
+  std::unique_ptr<DeviceMemory> memory_;
   LayerKv kv_;
 };
 
@@ -251,26 +258,52 @@ class Layer {
 
 TEST(backend_chunked_prefill_equals_token_by_token) {
   for (const Table& table : supported_tables()) {
-    Layer whole(table.variant, 1, {70, 33, 5}, 52);
-    whole.step({70, 33, 5});
+    for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
+      Layer whole(table.variant, 1, type, {70, 33, 5}, 52);
+      whole.step({70, 33, 5});
 
-    Layer single(table.variant, 1, {70, 33, 5}, 52);
-    for (int t = 0; t < 70; ++t) single.step({1, t < 33 ? 1 : 0, t < 5 ? 1 : 0});
+      Layer single(table.variant, 1, type, {70, 33, 5}, 52);
+      for (int t = 0; t < 70; ++t) single.step({1, t < 33 ? 1 : 0, t < 5 ? 1 : 0});
 
-    Layer chunks(table.variant, 3, {70, 33, 5}, 52);
-    chunks.step({0, 31, 1});
-    chunks.step({32, 0, 4});
-    chunks.step({1, 2, 0});
-    chunks.step({30, 0, 0});
-    chunks.step({7, 0, 0});
-    for (size_t s = 0; s < 3; ++s) {
-      CHECK_SAY(same(whole.outputs()[s], single.outputs()[s]), table.variant, " sequence ", s);
-      CHECK_SAY(same(whole.outputs()[s], chunks.outputs()[s]), table.variant, " sequence ", s);
+      Layer chunks(table.variant, 3, type, {70, 33, 5}, 52);
+      chunks.step({0, 31, 1});
+      chunks.step({32, 0, 4});
+      chunks.step({1, 2, 0});
+      chunks.step({30, 0, 0});
+      chunks.step({7, 0, 0});
+      for (size_t s = 0; s < 3; ++s) {
+        CHECK_SAY(same(whole.outputs()[s], single.outputs()[s]), table.variant, " sequence ", s);
+        CHECK_SAY(same(whole.outputs()[s], chunks.outputs()[s]), table.variant, " sequence ", s);
+      }
+
+      Layer other(table.variant, 1, type, {70, 33, 5}, 53);  // the test can fail
+      other.step({70, 33, 5});
+      CHECK(!same(whole.outputs()[0], other.outputs()[0]));
     }
+  }
+}
 
-    Layer other(table.variant, 1, {70, 33, 5}, 53);  // the test can fail
-    other.step({70, 33, 5});
-    CHECK(!same(whole.outputs()[0], other.outputs()[0]));
+// Past kSplitPositions few tiles are shared out by splits, where there are threads for it. With 70
+// threads those of 240 and 150 tokens are few, and the partial results of all their splits have no
+// room at once.
+TEST(backend_attention_over_long_contexts_has_the_same_bits_for_any_threads) {
+  for (const Table& table : supported_tables()) {
+    for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
+      Layer whole(table.variant, 1, type, {1550, 600}, 54);
+      whole.step({1550, 600});
+      for (const int threads : {2, 3, 70}) {
+        Layer parts(table.variant, threads, type, {1550, 600}, 54);
+        parts.step({1020, 511});
+        for (const int count : {1, 1, 1, 2, 3}) parts.step({count, 1});
+        parts.step({20, 0});
+        for (const int count : {240, 150, 90}) parts.step({count, 0});
+        parts.step({0, 84});
+        for (int t = 0; t < 22; ++t) parts.step({1, 0});
+        for (size_t s = 0; s < 2; ++s)
+          CHECK_SAY(same(whole.outputs()[s], parts.outputs()[s]), table.variant, " threads ",
+                    threads, " sequence ", s);
+      }
+    }
   }
 }
 
@@ -340,9 +373,13 @@ TEST(backend_refuses_wrong_attention_shapes) {
   auto cpu = backend("", 1);
   const auto code = ErrorCode::kBadArgument;
   Floats q(3 * 32), k(3 * 8), out(3 * 32), angles(3 * 8);
-  std::vector<uint16_t> cache(8 * kPageTokens);
+  std::vector<std::byte> cache(static_cast<size_t>(cpu->kv_page_bytes(KvType::kF16, 8)));
   const int32_t page = 0;
-  const LayerKv kv{cache.data(), cache.data(), 1, 8};
+  const auto kv_of = [&](int heads, int width, KvType type = KvType::kF16) {
+    const auto bytes = static_cast<int64_t>(cache.size());
+    return LayerKv{cache.data(), bytes, bytes, type, heads, width};
+  };
+  const LayerKv kv = kv_of(1, 8);
   const auto attend = [&](Slice slice, const LayerKv& cache_kv) {
     cpu->attention({&slice, 1}, matrix(q, 3), cache_kv, 1, matrix(out, 3));
     return 0;
@@ -350,9 +387,13 @@ TEST(backend_refuses_wrong_attention_shapes) {
   CHECK_THROWS(code, attend({1, 3, 0, &page}, kv), "must lie in the batch");
   CHECK_THROWS(code, attend({0, 3, -1, &page}, kv), "must lie in the batch");
   CHECK_THROWS(code, attend({0, 3, 0, nullptr}, kv), "page table");
-  CHECK_THROWS(code, attend({0, 3, 0, &page}, {cache.data(), cache.data(), 1, 7}), "even width");
-  CHECK_THROWS(code, attend({0, 3, 0, &page}, {cache.data(), cache.data(), 3, 8}),
-               "multiple of 24");
+  CHECK_THROWS(code, attend({0, 3, 0, &page}, kv_of(1, 7)), "even width");
+  CHECK_THROWS(code, attend({0, 3, 0, &page}, kv_of(1, 1026)), "up to 1024");
+  CHECK_THROWS(code, attend({0, 3, 0, &page}, kv_of(0, 8)), "a cache of 0 heads");
+  CHECK_THROWS(code, attend({0, 3, 0, &page}, kv_of(1, 16)), "pages need 2048");
+  CHECK_THROWS(code, attend({0, 3, 0, &page}, kv_of(1, 6)), "multiple of 6");
+  CHECK_THROWS(ErrorCode::kUnsupported, attend({0, 3, 0, &page}, kv_of(1, 8, KvType::kQ8_0)),
+               "multiple of 32 elements, and this model's have 8; use the type f16");
   const Slice slice{0, 3, 0, &page};
   const auto store = [&](RopeAngles rope, Floats& keys) {
     cpu->rope_store_kv({&slice, 1}, rope, matrix(q, 3), matrix(keys, 3), matrix(keys, 3), kv);

@@ -181,20 +181,17 @@ TEST(plan_is_refused_before_anything_is_allocated) {
 }
 
 TEST(a_cache_that_64_bits_do_not_count_is_refused) {
-  Config config;
-  config.layers = 1024;
-  config.kv_heads = 4096;
-  config.head_width = 1024;  // 2^39 bytes a page, and 4 in the list of free pages
+  const auto backend = make_backend({});
+  KvShape shape{KvType::kF16, 1024, 4096, 1024};  // 2^39 bytes a page, 4 in the list of free pages
   const uint64_t page = (uint64_t{1} << 39) + 4;
-  CHECK_EQ(cache_bytes(config, 1), page);
+  CHECK_EQ(cache_bytes(*backend, shape, 1), page);
   const auto most = static_cast<int64_t>((uint64_t{1} << 62) / page);
-  CHECK_EQ(cache_bytes(config, most), page * static_cast<uint64_t>(most));
-  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(config, most + 1), "smaller contextSize");
-  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(config, int64_t{1} << 25), "contextSize");
-  config = {};
-  config.layers = config.kv_heads = 1;
-  config.head_width = 2;
-  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(config, int64_t{INT32_MAX} + 1), "contextSize");
+  CHECK_EQ(cache_bytes(*backend, shape, most), page * static_cast<uint64_t>(most));
+  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(*backend, shape, most + 1), "smaller contextSize");
+  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(*backend, shape, int64_t{1} << 25), "contextSize");
+  shape = {KvType::kF16, 1, 1, 2};
+  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(*backend, shape, int64_t{INT32_MAX} + 1),
+               "contextSize");
 }
 
 // Any value a header may hold for any key: an error or a model, never anything else.

@@ -20,18 +20,6 @@ __m256 rotate(__m256 x, const float* angles, int64_t n) {
   return _mm256_blendv_ps(x, turned, _mm256_castsi256_ps(first_lanes(n)));
 }
 
-/// The first n ≤ 8 lanes as f16.
-void store_f16_first(uint16_t* out, __m256 v, int64_t n) {
-  const __m128i halves = _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  if (n >= kLanes) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), halves);
-    return;
-  }
-  alignas(16) uint16_t all[kLanes];
-  _mm_store_si128(reinterpret_cast<__m128i*>(all), halves);
-  std::memcpy(out, all, static_cast<size_t>(n) * sizeof(uint16_t));
-}
-
 }  // namespace
 
 void rmsnorm(const float* x, const float* weight, float eps, int64_t n, float* out) {
@@ -54,16 +42,6 @@ void rope(const RopeArgs& rope, float* x) {
     for (int64_t i = 0; i < turned; i += kLanes) {
       const __m256 v = load_first(x + i, turned - i);
       store_first(x + i, rotate(v, rope.angles + i, turned - i), turned - i);
-    }
-  }
-}
-
-void rope_store(const RopeArgs& rope, const float* x, uint16_t* out, int64_t out_stride) {
-  const int64_t turned = 2 * int64_t{rope.pairs};
-  for (int h = 0; h < rope.heads; ++h, x += rope.width, out += out_stride) {
-    for (int64_t i = 0; i < rope.width; i += kLanes) {
-      const __m256 v = load_first(x + i, rope.width - i);
-      store_f16_first(out + i, rotate(v, rope.angles + i, turned - i), rope.width - i);
     }
   }
 }

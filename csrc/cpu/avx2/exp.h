@@ -44,5 +44,25 @@ inline __m256 exp_lanes(__m256 x) {
   return _mm256_mul_ps(_mm256_mul_ps(p, power(a)), power(b));
 }
 
+/// 2^x for x ≤ 1, as attention's weights want it: 2^n · 2^r with n = round(x) and |r| ≤ 1/2. 2^r is
+/// its Taylor polynomial of degree 6 with coefficients (ln 2)^i / i!; what that leaves out is about
+/// (ln 2 / 2)^7 / 7! = 1.2e-7, less than two units in the last place of a value ≥ 0.7071. Below
+/// −126.5 the result is 0: n is clamped to −127, whose exponent field is 0.
+/// max returns its second operand if one is NaN: NaN stays.
+inline __m256 exp2_lanes(__m256 x) {
+  x = _mm256_max_ps(_mm256_set1_ps(-127.0f), x);
+  const __m256 n = _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m256 r = _mm256_sub_ps(x, n);
+  __m256 p = _mm256_set1_ps(0x1.430912p-13f);
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.5d87fep-10f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.3b2ab6p-7f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.c6b08ep-5f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.ebfbep-3f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.62e43p-1f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+  const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
+}
+
 }  // namespace
 }  // namespace cria::cpu

@@ -1,110 +1,64 @@
-// F3, avx512. Attention of the query heads of one KV head over its keys and values in f16: an
-// online softmax (Milakov & Gimelshein 2018) over tiles of 16 positions. Tiles lie at multiples of
-// 16, so where they begin does not depend on how the prompt was cut, and none spans two pages.
-//
-// Per tile and head, with m the largest score so far, l the sum of weights so far:
-//   s_p = scale · q·k_p      m' = max(m, max s_p)      w_p = exp(s_p − m')
-//   l   = l · exp(m − m') + Σ w_p                      out = out · exp(m − m') + Σ w_p · v_p
-// and at the end out /= l. Groups of 4 heads share one conversion of a key or value to f32.
-#include "backend/backend.h"
+// F3, avx512. Attention (cpu/attention_tile.h) on vectors of 16 floats.
+#include "cpu/attention_tile.h"
+
 #include "cpu/table.h"
 #include "exp.h"
-#include "float_tile.h"
 
 namespace cria::cpu::CRIA_TABLE {
 namespace {
 
-constexpr int kPositions = 16;  // of a tile
-static_assert(kPositions == kLanes);
-static_assert(kPageTokens % kPositions == 0);
-constexpr int kHeads = 8;  // heads whose state is kept on the stack at a time
+struct Simd {
+  using Vec = __m512;
+  using Ints = __m512i;
+  static constexpr int kLanes = cpu::kLanes;
+  static constexpr int kRows = 8;
 
-/// The softmax of one head so far, and its weights for the positions of the current tile.
-struct Head {
-  alignas(64) float scores[kPositions];  // then weights
-  float most = -__builtin_inff();        // m
-  float sum = 0;                         // l
-  float shrink = 0;                      // exp(m − m')
+  static Vec zero() { return _mm512_setzero_ps(); }
+  static Vec all(float x) { return _mm512_set1_ps(x); }
+  static Vec pair(float x0, float x1) { return _mm512_setr4_ps(x0, x1, x0, x1); }
+  static float lane0(Vec v) { return _mm512_cvtss_f32(v); }
+  static float lane1(Vec v) { return _mm512_cvtss_f32(_mm512_movehdup_ps(v)); }
+  static Vec load(const float* p) { return _mm512_loadu_ps(p); }
+  static void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
+  static Vec load_first(const float* p, int n) { return cpu::load_first(p, n); }
+  static void store_first(float* p, Vec v, int n) { cpu::store_first(p, v, n); }
+  static Vec keep_first(Vec v, int n, float other) {
+    return _mm512_mask_mov_ps(all(other), first_lanes(n), v);
+  }
+
+  static Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
+  static Vec sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
+  static Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
+  static Vec div(Vec a, Vec b) { return _mm512_div_ps(a, b); }
+  static Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
+  static Vec larger(Vec a, Vec b) { return _mm512_max_ps(a, b); }
+  static float sum(Vec v) { return _mm512_reduce_add_ps(v); }
+  static float most(Vec v) { return _mm512_reduce_max_ps(v); }
+  static Vec exp2(Vec x) { return exp2_lanes(x); }
+
+  static Vec halves(const uint16_t* p) { return _mm512_cvtph_ps(load256(p)); }
+  static Vec halves(const uint16_t* p, int n) {
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(n), p));
+  }
+  static Vec bytes(const int8_t* p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load128(p)));
+  }
+  static Ints ints(int32_t x) { return _mm512_set1_epi32(x); }
+  static Vec floats(Ints v) { return _mm512_cvtepi32_ps(v); }
 };
-
-/// scores → weights for the first n positions; the others weigh 0.
-void weigh(Head& head, float scale, int n) {
-  const __m512 none = _mm512_set1_ps(-__builtin_inff());
-  const __m512 scaled =
-      _mm512_mask_mul_ps(none, first_lanes(n), _mm512_load_ps(head.scores), _mm512_set1_ps(scale));
-  const float most = _mm512_reduce_max_ps(scaled);
-  const float now = most > head.most ? most : head.most;
-  const __m512 weights = exp_lanes(_mm512_sub_ps(scaled, _mm512_set1_ps(now)));
-  _mm512_store_ps(head.scores, weights);
-  head.shrink = _mm512_cvtss_f32(exp_lanes(_mm512_set1_ps(head.most - now)));
-  head.sum = head.sum * head.shrink + _mm512_reduce_add_ps(weights);
-  head.most = now;
-}
-
-/// out[h] = out[h] · shrink + Σ_p w_p · v_p for kCount heads and the first n positions.
-template <int kCount>
-void add_values(const Head* heads, const std::byte* values, int n, int64_t width, float* out) {
-  for (int64_t i = 0; i < width; i += kLanes) {
-    const int64_t left = width - i;
-    __m512 sums[kCount];
-    for (int h = 0; h < kCount; ++h) {
-      const __m512 shrink = _mm512_set1_ps(heads[h].shrink);
-      sums[h] = _mm512_mul_ps(load_first(out + h * width + i, left), shrink);
-    }
-    for (int p = 0; p < n; ++p) {
-      const std::byte* at = values + (p * width + i) * F16::kBytes;
-      const __m512 v = F16::load(at, left);
-      for (int h = 0; h < kCount; ++h)
-        sums[h] = _mm512_fmadd_ps(_mm512_set1_ps(heads[h].scores[p]), v, sums[h]);
-    }
-    for (int h = 0; h < kCount; ++h) store_first(out + h * width + i, sums[h], left);
-  }
-}
-
-void add_values(const Head* heads, int count, const std::byte* values, int n, int64_t width,
-                float* out) {
-  for (; count >= 4; count -= 4, heads += 4, out += 4 * width)
-    add_values<4>(heads, values, n, width, out);
-  if (count == 3) add_values<3>(heads, values, n, width, out);
-  if (count == 2) add_values<2>(heads, values, n, width, out);
-  if (count == 1) add_values<1>(heads, values, n, width, out);
-}
-
-/// Up to kHeads heads; q and out at the first of them.
-void attend(const AttentionArgs& a, const float* q, int count, float* out) {
-  Head heads[kHeads];
-  for (int64_t i = 0; i < count * int64_t{a.width}; ++i) out[i] = 0;
-  MatmulArgs product;  // keys · queriesᵀ
-  product.row_bytes = a.width * F16::kBytes;
-  product.cols = a.width;
-  product.x = reinterpret_cast<const std::byte*>(q);
-  product.x_stride = a.width * static_cast<int64_t>(sizeof(float));
-  product.tokens = count;
-  product.out = heads[0].scores;
-  product.out_stride = sizeof(Head) / sizeof(float);
-  for (int p = 0; p < a.length; p += kPositions) {
-    const int n = static_cast<int>(smaller(kPositions, a.length - p));
-    const int64_t offset =
-        a.pages[p / kPageTokens] * a.page_stride + int64_t{p % kPageTokens} * a.width;
-    product.weights = reinterpret_cast<const std::byte*>(a.keys + offset);
-    product.rows = n;
-    for_tiles<FloatTile<F16>>(product);
-    for (int h = 0; h < count; ++h) weigh(heads[h], a.scale, n);
-    add_values(heads, count, reinterpret_cast<const std::byte*>(a.values + offset), n, a.width,
-               out);
-  }
-  for (int h = 0; h < count; ++h)
-    for (int64_t i = 0; i < a.width; ++i) out[h * int64_t{a.width} + i] /= heads[h].sum;
-}
 
 }  // namespace
 
+void store_kv(const KvStoreArgs& args) {
+  store(args, [](float x) { return static_cast<uint16_t>(_cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT)); });
+}
+
 void attention(const AttentionArgs& args) {
-  for (int h = 0; h < args.heads; h += kHeads) {
-    const int64_t first = int64_t{h} * args.width;
-    const int count = static_cast<int>(smaller(kHeads, args.heads - h));
-    attend(args, args.q + first, count, args.out + first);
-  }
+  attend<Simd>(args);
+}
+
+void merge_splits(const MergeArgs& args) {
+  merge<Simd>(args);
 }
 
 }  // namespace cria::cpu::CRIA_TABLE

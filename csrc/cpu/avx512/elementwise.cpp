@@ -18,12 +18,6 @@ __m512 rotate(__m512 x, const float* angles, int64_t n) {
   return _mm512_mask_blend_ps(turned, x, _mm512_fmaddsub_ps(x, _mm512_moveldup_ps(cs), cross));
 }
 
-/// The first n lanes as f16.
-void store_f16_first(uint16_t* out, __m512 v, int64_t n) {
-  const __m256i halves = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  _mm256_mask_storeu_epi16(out, first_lanes(n), halves);
-}
-
 }  // namespace
 
 void rmsnorm(const float* x, const float* weight, float eps, int64_t n, float* out) {
@@ -46,16 +40,6 @@ void rope(const RopeArgs& rope, float* x) {
     for (int64_t i = 0; i < turned; i += kLanes) {
       const __m512 v = load_first(x + i, turned - i);
       store_first(x + i, rotate(v, rope.angles + i, turned - i), turned - i);
-    }
-  }
-}
-
-void rope_store(const RopeArgs& rope, const float* x, uint16_t* out, int64_t out_stride) {
-  const int64_t turned = 2 * int64_t{rope.pairs};
-  for (int h = 0; h < rope.heads; ++h, x += rope.width, out += out_stride) {
-    for (int64_t i = 0; i < rope.width; i += kLanes) {
-      const __m512 v = load_first(x + i, rope.width - i);
-      store_f16_first(out + i, rotate(v, rope.angles + i, turned - i), rope.width - i);
     }
   }
 }

@@ -39,5 +39,24 @@ inline __m512 exp_lanes(__m512 x) {
   return _mm512_scalef_ps(p, n);
 }
 
+/// 2^x for x ≤ 1, as attention's weights want it: 2^n · 2^r with n = round(x) and |r| ≤ 1/2. 2^r is
+/// its Taylor polynomial of degree 6 with coefficients (ln 2)^i / i!; what that leaves out is about
+/// (ln 2 / 2)^7 / 7! = 1.2e-7, less than two units in the last place of a value ≥ 0.7071. Below
+/// −151 the result rounds to 0.
+/// max returns its second operand if one is NaN: NaN stays.
+inline __m512 exp2_lanes(__m512 x) {
+  x = _mm512_max_ps(_mm512_set1_ps(-151.0f), x);
+  const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m512 r = _mm512_sub_ps(x, n);
+  __m512 p = _mm512_set1_ps(0x1.430912p-13f);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.5d87fep-10f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.3b2ab6p-7f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.c6b08ep-5f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.ebfbep-3f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0x1.62e43p-1f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+  return _mm512_scalef_ps(p, n);
+}
+
 }  // namespace
 }  // namespace cria::cpu

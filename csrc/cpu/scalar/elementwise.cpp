@@ -1,16 +1,16 @@
 // F3, scalar. Norm, rotation and the elementwise operations.
 #include <cmath>
 
-#include "base/half.h"
 #include "cpu/table.h"
 
 namespace cria::cpu::CRIA_TABLE {
 namespace {
 
-/// Turns the pair (x0, x1) by the angle with this cosine and sine.
+/// Turns the pair (x0, x1) by the angle with this cosine and sine. Fused as the other tables fuse
+/// it, so that all of them store the same keys.
 void rotate(float cosine, float sine, float& x0, float& x1) {
-  const float turned = x0 * cosine - x1 * sine;
-  x1 = x0 * sine + x1 * cosine;
+  const float turned = std::fma(x0, cosine, -(x1 * sine));
+  x1 = std::fma(x1, cosine, x0 * sine);
   x0 = turned;
 }
 
@@ -28,19 +28,6 @@ void rope(const RopeArgs& rope, float* x) {
     float* head = x + int64_t{h} * rope.width;
     for (int i = 0; i < 2 * rope.pairs; i += 2)
       rotate(rope.angles[i], rope.angles[i + 1], head[i], head[i + 1]);
-  }
-}
-
-void rope_store(const RopeArgs& rope, const float* x, uint16_t* out, int64_t out_stride) {
-  for (int h = 0; h < rope.heads; ++h) {
-    const float* head = x + int64_t{h} * rope.width;
-    uint16_t* stored = out + h * out_stride;
-    for (int i = 0; i < rope.width; i += 2) {
-      float x0 = head[i], x1 = head[i + 1];
-      if (i < 2 * rope.pairs) rotate(rope.angles[i], rope.angles[i + 1], x0, x1);
-      stored[i] = f32_to_f16(x0);
-      stored[i + 1] = f32_to_f16(x1);
-    }
   }
 }
 
