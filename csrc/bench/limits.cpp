@@ -37,7 +37,7 @@ class Measurement {
     double seconds = 0;
     for (const bool prefetch : {false, true}) {
       const double took = time([&](int64_t thread, int64_t calls) {
-        for (; calls > 0; --calls) keep(loops_.read(data + thread * stride, bytes, prefetch));
+        keep(loops_.read(data + thread * stride, bytes, calls, prefetch));
       });
       seconds = seconds == 0 ? took : std::min(seconds, took);
     }

@@ -91,22 +91,25 @@ int64_t run_fmas(int64_t iterations) {
   return 2 * total<float>(sums);
 }
 
-/// ORs `bytes` bytes together, eight vectors at a time; kAhead bytes further on, lines are asked for.
+/// ORs `bytes` bytes together, eight vectors at a time and `times` times over; kAhead bytes further on,
+/// lines are asked for.
 template <class V, int kAhead>
-uint64_t read_ahead(const std::byte* p, int64_t bytes) {
+uint64_t read_ahead(const std::byte* p, int64_t bytes, int64_t times) {
   using Ints = typename V::Ints;
   constexpr int64_t kVectors = 8, kSize = sizeof(Ints), kStep = kVectors * kSize;
   Ints seen[kVectors];
   for (Ints& vector : seen) vector = V::no_ints();
-  for (int64_t at = 0; at < bytes; at += kStep) {
-    if constexpr (kAhead > 0) {
-      for (int64_t line = 0; line < kStep; line += 64)
-        __builtin_prefetch(reinterpret_cast<const char*>(
-            reinterpret_cast<uintptr_t>(p) + static_cast<uintptr_t>(at + line + kAhead)));
-    }
+  for (; times > 0; --times) {
+    for (int64_t at = 0; at < bytes; at += kStep) {
+      if constexpr (kAhead > 0) {
+        for (int64_t line = 0; line < kStep; line += 64)
+          __builtin_prefetch(reinterpret_cast<const char*>(
+              reinterpret_cast<uintptr_t>(p) + static_cast<uintptr_t>(at + line + kAhead)));
+      }
 #pragma GCC unroll 8
-    for (int64_t i = 0; i < kVectors; ++i)
-      seen[i] = V::either(seen[i], V::load(p + at + i * kSize));
+      for (int64_t i = 0; i < kVectors; ++i)
+        seen[i] = V::either(seen[i], V::load(p + at + i * kSize));
+    }
   }
   uint64_t words[kStep / 8], all = 0;
   std::memcpy(words, seen, sizeof seen);
@@ -115,8 +118,8 @@ uint64_t read_ahead(const std::byte* p, int64_t bytes) {
 }
 
 template <class V>
-uint64_t read_all(const std::byte* p, int64_t bytes, bool prefetch) {
-  return prefetch ? read_ahead<V, 4096>(p, bytes) : read_ahead<V, 0>(p, bytes);
+uint64_t read_all(const std::byte* p, int64_t bytes, int64_t times, bool prefetch) {
+  return prefetch ? read_ahead<V, 4096>(p, bytes, times) : read_ahead<V, 0>(p, bytes, times);
 }
 
 }  // namespace

@@ -77,9 +77,9 @@ struct Ceilings {
   /// sums counted them; 0 ≤ iterations ≤ kMostCeilingIterations.
   int64_t (*dot)(int64_t iterations) = nullptr;
   int64_t (*fma)(int64_t iterations) = nullptr;
-  /// Reads memory: every 8-byte word of it, ORed together. `bytes` is a multiple of 512. With
-  /// `prefetch` it asks for lines 4 KB ahead, which some machines need for their full speed.
-  uint64_t (*read)(const std::byte* p, int64_t bytes, bool prefetch) = nullptr;
+  /// Reads memory `times` times: every 8-byte word of it, ORed together. `bytes` is a multiple of 512.
+  /// With `prefetch` it asks for lines 4 KB ahead, which some machines need for their full speed.
+  uint64_t (*read)(const std::byte* p, int64_t bytes, int64_t times, bool prefetch) = nullptr;
 };
 /// Floats count exactly up to 2^24.
 inline constexpr int64_t kMostCeilingIterations = 1 << 24;

@@ -53,7 +53,7 @@ void exp(const float* x, int64_t n, float* out);
 
 int64_t dot_ceiling(int64_t iterations);
 int64_t fma_ceiling(int64_t iterations);
-uint64_t read_ceiling(const std::byte* p, int64_t bytes, bool prefetch);
+uint64_t read_ceiling(const std::byte* p, int64_t bytes, int64_t times, bool prefetch);
 
 /// The functions above as a table; a constant expression, so that the table needs no start-up code.
 consteval Kernels make_kernels() {

@@ -5,11 +5,10 @@
 import type { KernelReport, KernelRow } from '../index.js'
 
 const width = 1120
-const height = 660
 const plot = { left: 64, top: 56, right: 760, bottom: 600 }
-const legend = { left: 784, top: 64, line: 13 }
+const legend = { left: 784, top: 64, line: 12 }
 /** Points that have a line in the legend. */
-const mostPoints = 40
+const mostPoints = 80
 
 const style = `
   .card { fill: #fcfcfb; } .ink { fill: #1d2433; } .soft { fill: #5b6474; }
@@ -93,16 +92,16 @@ export function roofline({ limits, rows }: KernelReport): string {
     `${table}, ${limits.threads} ${limits.threads === 1 ? 'thread' : 'threads'}`,
     'slopes: bandwidth measured; horizontals: arithmetic measured in the same run'
   ]
-  return frame(title, [
+  const body = [
     ...grid(x, y),
-    '<clipPath id="plot"><rect',
-    ` x="${plot.left}" y="${plot.top}" width="${plot.right - plot.left}" height="${plot.bottom - plot.top}"/></clipPath>`,
+    `<clipPath id="plot"><rect x="${plot.left}" y="${plot.top}" width="${plot.right - plot.left}" height="${plot.bottom - plot.top}"/></clipPath>`,
     ...slopes.map(({ kind, name, speed }) =>
       slopeOf(kind, `${name} ${short(speed)} GB/s`, speed, peak, x, y)
     ),
     ...flats.map(({ name, speed }) => flatOf(`${name} ${short(speed)} GOP/s`, speed, x, y)),
     ...drawPoints(points, x, y)
-  ])
+  ]
+  return frame(title, body, points.length)
 }
 
 function toPoint(row: KernelRow): Point[] {
@@ -110,8 +109,10 @@ function toPoint(row: KernelRow): Point[] {
   return speed === null ? [] : [{ row, speed, intensity: row.operations / row.bytes }]
 }
 
-function frame(title: readonly string[], body: readonly string[]): string {
+function frame(title: readonly string[], body: readonly string[], points = 0): string {
   const [head = '', sub = ''] = title
+  const lines = Math.min(points, mostPoints) + 3
+  const height = Math.max(plot.bottom + 60, legend.top + legend.line * lines)
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">`,
     `<title>Roofline of ${escaped(head)}</title><style>${style}</style>`,
@@ -135,7 +136,7 @@ function grid(x: Axis, y: Axis): string[] {
       text(plot.left - 6, y.at(value) + 4, 'soft', String(value), ' text-anchor="end"')
     ]),
     text(plot.right, plot.bottom + 34, 'ink', 'operations a byte', ' text-anchor="end"'),
-    text(plot.left - 50, plot.top - 4, 'ink', 'GOP/s')
+    text(plot.left - 50, plot.top - 14, 'ink', 'GOP/s')
   ]
 }
 

@@ -42,9 +42,14 @@ describe('commands', () => {
   const flags = new Map<string, string[]>()
 
   beforeAll(() => {
-    const rows = cria('--help').stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?)(?: \[?[A-Z]+\]?)? {2,}/gm)
+    const rows = cria('--help').stdout.matchAll(
+      /^ {2}([a-z]+(?: [a-z]+)?)(?: \[?[A-Z]+\]?)? {2,}/gm
+    )
     for (const [, name = ''] of rows) {
-      const help = cria('help', ...name.split(' ')).stdout.split('\n\n').at(-1) ?? ''
+      const help =
+        cria('help', ...name.split(' '))
+          .stdout.split('\n\n')
+          .at(-1) ?? ''
       const named = help.matchAll(/^ {2}(?:(-\w), | {4})(--[\w-]+)/gm)
       flags.set(
         name,

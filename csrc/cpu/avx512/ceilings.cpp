@@ -11,8 +11,8 @@ int64_t dot_ceiling(int64_t iterations) {
 int64_t fma_ceiling(int64_t iterations) {
   return run_fmas<Lanes, 6>(iterations);
 }
-uint64_t read_ceiling(const std::byte* p, int64_t bytes, bool prefetch) {
-  return read_all<Lanes>(p, bytes, prefetch);
+uint64_t read_ceiling(const std::byte* p, int64_t bytes, int64_t times, bool prefetch) {
+  return read_all<Lanes>(p, bytes, times, prefetch);
 }
 
 }  // namespace cria::cpu::CRIA_TABLE
