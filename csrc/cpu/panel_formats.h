@@ -84,9 +84,10 @@ void add_bits(typename V::Ints plane, typename V::Ints& quad) {
   }
 }
 
-/// Decodes the planes of a block, `planes` pointing at the vector's part of the first.
+/// Decodes the planes of a block, `planes` pointing at the vector's part of the first. Inlined always:
+/// its result belongs in registers.
 template <class V, DType kType>
-Quads<V> decode_block(const std::byte* planes) {
+[[gnu::always_inline]] inline Quads<V> decode_block(const std::byte* planes) {
   constexpr PanelLayout kLayout = panel_layout(kType);
   Quads<V> out;
   if constexpr (kLayout.bytes > 0) {
@@ -172,7 +173,9 @@ class PackedWeights {
         stride_(panel_stride) {}
 
   Quads<V> block(int64_t b, int v) const {
-    return decode_block<V, kType>(codes_ + panel(v) + b * kBlockBytes + part(v) * 4);
+    const std::byte* planes = codes_ + panel(v) + b * kBlockBytes;
+    if (v % kParts == 0) fetch(planes + kAhead);
+    return decode_block<V, kType>(planes + part(v) * 4);
   }
   /// Of block b, or of sub-block number b counted from the first super-block.
   typename V::Floats scale(int64_t b, int v) const {
@@ -200,6 +203,14 @@ class PackedWeights {
 
  private:
   static constexpr int64_t kBlockBytes = kLayout.planes() * kPlane;
+  /// How far ahead of a block the memory is asked for. The processor's own prefetch stops at the pages
+  /// of 4 KB that it knows of; two pages hide the way to memory at 40 GB/s (200 ns). Past the end of the
+  /// weights it asks for nothing that faults.
+  static constexpr int64_t kAhead = 8192;
+
+  static void fetch(const std::byte* p) {
+    for (int64_t i = 0; i < kBlockBytes; i += kPlane) __builtin_prefetch(p + i);
+  }
   /// Where d lies in a super-block's group; dmin follows.
   static constexpr int64_t kHalves = kLayout.scale_bytes - (K::kMinimum ? 64 : 32);
   static constexpr int kParts = kPanelRows / V::kCount;

@@ -249,10 +249,12 @@ void with_columns(int64_t count, const Body& body) {
 template <class V, DType kType>
 void multiply_direct(const PanelArgs& a) {
   using K = KindOf<kType>;
-  constexpr int kVectors = kPanelRows / V::kCount;
   const Columns x{a.x, a.x_stride, a.cols};
   with_columns<V::kDirectColumns>(a.tokens, [&]<int kColumns>() {
-    for (int64_t p = 0; p < a.panels; ++p) {
+    // Two panels at a time are two streams of memory, as long as registers hold their sums.
+    constexpr int kPanels = V::kCount == kPanelRows && kColumns <= 4 ? 2 : 1;
+    constexpr int kVectors = kPanels * kPanelRows / V::kCount;
+    for (int64_t p = 0; p < a.panels; p += kPanels) {
       const PackedWeights<V, kType> weights(a.weights + p * a.panel_bytes, a.panel_bytes, a.cols, 0);
       multiply_blocks<V, K, kVectors, kColumns>(weights, x, 0, a.cols / 32, true,
                                                 a.out + p * kPanelRows, a.out_stride);
