@@ -11,7 +11,7 @@ import { toSvg } from './chart.mjs'
 import { stored, updateDocs } from './docs.mjs'
 import { enginesOf } from './engines.mjs'
 import { installPeer } from './install.mjs'
-import { checkTexts, measureCase, measureLoad } from './measure.mjs'
+import { checkTexts, measureCase, measureLoad, readAfresh } from './measure.mjs'
 import { randomModel } from './models.mjs'
 import { help, parseOptions, UsageError } from './options.mjs'
 import { toMarkdown } from './report.mjs'
@@ -38,8 +38,11 @@ async function run(options) {
     load: []
   }
   const speed = options.measure.includes('speed') ? speedCases(models, settings) : []
+  const fresh = new Set()
   const stream = options.measure.includes('stream') ? streams : []
   for (const work of [...stream, ...speed]) {
+    if (!fresh.has(work.path)) await readAfresh(engines, work.path)
+    fresh.add(work.path)
     results.cases.push(await measureCase(engines, work, settings, tell))
     store(results, options) // as far as it came, should the rest not
   }

@@ -27,16 +27,17 @@ export const FILE_TYPES = { f16: 1, q4_0: 2, q8_0: 7, q4_k_m: 15 }
 
 /**
  * A block of each type: weights and bytes, and its half floats as [byte offset, value that gives the
- * weights a deviation of 1]; all other bytes are random.
+ * weights a deviation of 1]; all other bytes are random, and the mean is 0 or close to it. (With
+ * another one the same direction grows in every layer, until all positions have the same logits.)
  *
- *   Q4_0  d·q, q from -8 to 7: deviation of q √(255/12)
+ *   Q4_0  d·q, q from -7 to 7, 0 twice as often, as -8 has nothing against it: √17.5
  *   Q8_0  d·q, q from -128 to 127: √(65535/12)
  *   Q4_K  d·s·q − m·t, q from 0 to 15, s and t from 0 to 63; m = 7.5 d makes the mean 0.
  *         E[(s·q)²] = 1333.5·77.5, E[s·q]² = 236.25², Var[7.5 t] = 56.25·341.25: √66727
  *   Q6_K  d·s·q, s from -128 to 127, q from -32 to 31: √(5461.5·341.5)
  */
 const BLOCKS = {
-  Q4_0: { weights: 32, bytes: 18, halves: [[0, 1 / Math.sqrt(255 / 12)]] },
+  Q4_0: { weights: 32, bytes: 18, halves: [[0, 1 / Math.sqrt(17.5)]], byte: balanced },
   Q8_0: { weights: 32, bytes: 34, halves: [[0, 1 / Math.sqrt(65535 / 12)]] },
   Q4_K: {
     weights: 256,
@@ -193,12 +194,13 @@ function* randomChunks({ name, shape, type }, size, pools, random) {
 }
 
 function randomBlocks(type, deviation, random) {
-  const { bytes, halves } = BLOCKS[type]
+  const { bytes, halves, byte } = BLOCKS[type]
   const count = Math.floor(POOL_BYTES / bytes / 4) * 4 // whole words
   if (type === 'F16') {
     return toBytes(Uint16Array.from({ length: count }, () => toHalf(deviation * normal(random))))
   }
   const pool = toBytes(Uint32Array.from({ length: (count * bytes) / 4 }, random))
+  if (byte) for (let at = 0; at < pool.length; at++) pool[at] = byte(pool[at])
   for (let block = 0; block < pool.length; block += bytes) {
     const spread = 0.8 + (0.4 * random()) / 2 ** 32
     for (const [at, unit] of halves) {
@@ -206,6 +208,13 @@ function randomBlocks(type, deviation, random) {
     }
   }
   return pool
+}
+
+/** Two weights of Q4_0, which are stored as q + 8: -8 becomes 0. */
+function balanced(byte) {
+  const low = byte & 15 || 8
+  const high = byte >> 4 || 8
+  return (high << 4) | low
 }
 
 const toBytes = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength)
