@@ -113,6 +113,8 @@ function logitsOf(path, texts) {
     contextSize: 0,
     batchSize: 0,
     sequences: 0,
+    kvType: 'f16',
+    mapped: false,
     kernels: values.kernels
   }
   return texts.map((ids) => probe.logits(path, options, ids))

@@ -143,6 +143,8 @@ export interface NativeLoadOptions {
   readonly contextSize: number // 0: the model's own, bounded by memory
   readonly batchSize: number // most tokens in one step; 0: default
   readonly sequences: number // conversations at full context the KV pool holds; 0: 1
+  readonly kvType: 'f16' | 'q8_0'
+  readonly mapped: boolean // weights stay in the file
   readonly kernels: string // table name; '': best
 }
 

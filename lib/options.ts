@@ -28,7 +28,8 @@ export interface Sizes {
   contextSize: number
   batchSize: number
   sequences: number
-  kvType: 'f16'
+  kvType: 'f16' | 'q8_0'
+  mapped: boolean
 }
 
 /** Load options, checked. */
@@ -83,15 +84,16 @@ const devices: Rule<'cpu'> = {
   }
 }
 
-const kvType: Rule<'f16'> = {
-  expected: "'f16'",
+const kvType: Rule<'f16' | 'q8_0'> = {
+  expected: "'f16' or 'q8_0'",
   fallback: 'f16',
-  accept(value) {
-    if (value === 'q8_0') {
-      throw unsupported("load options: kvType 'q8_0' is not in this version; use 'f16'")
-    }
-    return value === 'f16' ? value : undefined
-  }
+  accept: (value) => (value === 'f16' || value === 'q8_0' ? value : undefined)
+}
+
+const mapped: Rule<boolean> = {
+  expected: 'true or false',
+  fallback: false,
+  accept: (value) => (typeof value === 'boolean' ? value : undefined)
 }
 
 const sizes = {
@@ -100,7 +102,8 @@ const sizes = {
   contextSize: integer(1, maxInt, 0),
   batchSize: integer(1, 65_536, 0),
   sequences: integer(1, 4096, 0),
-  kvType
+  kvType,
+  mapped
 }
 
 const loadTable: OptionTable<LoadSettings> = {

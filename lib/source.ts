@@ -33,6 +33,8 @@ export function resolveSource(source: unknown): string {
 }
 
 /** The environment chooses the kernel table (`CRIA_CPU=scalar`, `avx2`, …), for tests and doubts. */
-export function toNative({ threads, contextSize, batchSize, sequences }: Sizes): NativeLoadOptions {
-  return { threads, contextSize, batchSize, sequences, kernels: process.env.CRIA_CPU ?? '' }
+export function toNative(sizes: Sizes): NativeLoadOptions {
+  const { threads, contextSize, batchSize, sequences, kvType, mapped } = sizes
+  const kernels = process.env.CRIA_CPU ?? ''
+  return { threads, contextSize, batchSize, sequences, kvType, mapped, kernels }
 }

@@ -37,8 +37,16 @@ export interface LoadOptions {
   batchSize?: number | undefined
   /** Sequences of full context that the KV pool holds at once, 1 to 4096. Default 1. */
   sequences?: number | undefined
-  /** How keys and values are stored. Default `'f16'`, the only type of this version. */
-  kvType?: 'f16' | undefined
+  /**
+   * How keys and values are stored. Default `'f16'`. `'q8_0'` takes about half of the memory (8.5 bits
+   * an element) and rounds them to 8 bits; head widths must be a multiple of 32.
+   */
+  kvType?: 'f16' | 'q8_0' | undefined
+  /**
+   * Compute on the weights as they lie in the file, without a copy in memory: for machines short of it.
+   * Slower, above all on prompts. Default false: weights are repacked for this processor while loading.
+   */
+  mapped?: boolean | undefined
   /** Called now and then while the file is read. An error it throws ends the load with it. */
   onProgress?: ((progress: Progress) => void) | undefined
   /** Ends the load: it rejects with the signal's reason. */

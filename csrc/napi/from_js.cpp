@@ -126,6 +126,13 @@ std::filesystem::path to_path(const Napi::Value& value) {
   return path;
 }
 
+KvType to_kv_type(const Napi::Value& value) {
+  const std::string name = to_text(value, "kvType");
+  if (name == "f16") return KvType::kF16;
+  if (name == "q8_0") return KvType::kQ8_0;
+  fail(ErrorCode::kBadArgument, "kvType: expected \"f16\" or \"q8_0\", got \"", name, "\"");
+}
+
 LoadOptions to_load_options(const Napi::Value& value) {
   const Napi::Object from = to_object(value, "options");
   const auto whole = [&](const char* key) {
@@ -137,6 +144,8 @@ LoadOptions to_load_options(const Napi::Value& value) {
   options.context_size = whole("contextSize");
   options.batch_size = whole("batchSize");
   options.sequences = whole("sequences");
+  options.kv_type = to_kv_type(from.Get("kvType"));
+  if (to_bool(from.Get("mapped"), "mapped")) options.weights = WeightForm::kMapped;
   return options;
 }
 

@@ -43,7 +43,7 @@ deviation. A size of 0 leaves a kind out. Lists are measured in every combinatio
       name: 'kv-type',
       kind: 'text',
       value: 'TYPE,…',
-      help: 'how keys and values are stored (default f16)'
+      help: 'how keys and values are stored: f16 (default), q8_0'
     },
     { name: 'repetitions', short: 'r', kind: 'number', value: 'N', help: 'timed runs (default 5)' },
     { name: 'output', short: 'o', kind: 'text', value: 'FORMAT', help: 'md (default), json or csv' }

@@ -55,7 +55,20 @@ const generateNumbers: readonly NumberFlag<GenerateOptions>[] = [
   number('frequencyPenalty', 'frequency-penalty', 'the same for each time seen (default 0)')
 ]
 
-export const loadFlags: readonly Flag[] = [modelFlag, ...loadNumbers]
+const kvTypeFlag: Flag = {
+  name: 'kv-type',
+  kind: 'text',
+  value: 'TYPE',
+  help: 'how keys and values are stored: f16 (default) or q8_0'
+}
+
+const mappedFlag: Flag = {
+  name: 'mapped',
+  kind: 'switch',
+  help: 'compute on the mapped file, without a copy of the weights: less memory, slower'
+}
+
+export const loadFlags: readonly Flag[] = [modelFlag, ...loadNumbers, kvTypeFlag, mappedFlag]
 
 export const generateFlags: readonly Flag[] = [
   ...generateNumbers,
@@ -80,6 +93,9 @@ export const quietFlag: Flag = {
 export function toLoadOptions(args: Arguments): LoadOptions {
   const options: LoadOptions = {}
   for (const flag of loadNumbers) setChecked(options, flag, args.number(flag.name), checkLoad)
+  const kvType = { name: 'kv-type', option: 'kvType' } as const
+  setChecked(options, kvType, args.text('kv-type'), checkLoad)
+  if (args.has('mapped')) options.mapped = true
   return options
 }
 

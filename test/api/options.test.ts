@@ -188,8 +188,15 @@ describe('load options', () => {
   })
 
   test('kvType', () => {
-    expect(refusal(() => checkLoad({ kvType: 'q8_0' })).code).toBe('ERR_CRIA_UNSUPPORTED')
+    expect(checkLoad({}).kvType).toBe('f16')
+    expect(checkLoad({ kvType: 'q8_0' }).kvType).toBe('q8_0')
     expect(refusal(() => checkLoad({ kvType: 'f32' })).code).toBe('ERR_CRIA_BAD_ARGUMENT')
+  })
+
+  test('mapped', () => {
+    expect(checkLoad({}).mapped).toBe(false)
+    expect(checkLoad({ mapped: true }).mapped).toBe(true)
+    refusal(() => checkLoad({ mapped: 1 }))
   })
 
   test('onProgress is a function; estimates take neither it nor a signal', () => {
