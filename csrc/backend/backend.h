@@ -37,8 +37,8 @@ struct Weight {
   explicit operator bool() const { return data != nullptr; }
 };
 
-/// The input [T×K] of `Backend::project`: a matrix, or what is computed of it on the way, so that it
-/// never has to be written to memory in full precision.
+/// The input [T×K] of `Backend::project`: a matrix, or what is computed of it on the way, so that
+/// it never has to be written to memory in full precision.
 struct Input {
   Matrix x;
   const float* norm = nullptr;  // [K]: rmsnorm(x) = x / sqrt(mean(x²) + epsilon) · norm
@@ -64,8 +64,8 @@ inline Input gated(Matrix gate, Matrix up) {
 /// One product of `Backend::project`: out[T×N] = x[T×K] · weight[N×K]ᵀ (+ bias[N]).
 struct Projection {
   const Weight& weight;
-  const float* bias;  // [N], or null
-  Matrix out;         // [T×N]
+  const float* bias;        // [N], or null
+  Matrix out;               // [T×N]
   bool accumulate = false;  // out += instead of out =
 };
 
@@ -78,8 +78,8 @@ inline constexpr int kMaxHeadWidth = 1024;
 /// head (8.5 bits an element), which asks for head widths of a multiple of 32.
 enum class KvType : uint8_t { kF16, kQ8_0 };
 
-/// The keys and values of one layer: for each KV head, pages whose inside is the backend's own affair.
-/// A head's pages lie one after the other, for it is read from page to page: [G][page].
+/// The keys and values of one layer: for each KV head, pages whose inside is the backend's own
+/// affair. A head's pages lie one after the other, for it is read from page to page: [G][page].
 struct LayerKv {
   std::byte* pages = nullptr;
   int64_t page_bytes = 0;  // as `Backend::kv_page_bytes` gives them
@@ -126,8 +126,8 @@ class Backend {
   /// Bytes of a weight matrix in the backend's own form, a multiple of 64.
   virtual uint64_t weight_bytes(DType type, int64_t rows, int64_t cols) const = 0;
   /// Takes a weight matrix as it lies in the file ([rows × cols] of `type`) into the backend's own
-  /// form, at `memory`: weight_bytes of zeroed backend memory, aligned to 64 bytes. Where `memory` is
-  /// null the weight is computed on as it lies in the file, more slowly, and the bytes at `data`
+  /// form, at `memory`: weight_bytes of zeroed backend memory, aligned to 64 bytes. Where `memory`
+  /// is null the weight is computed on as it lies in the file, more slowly, and the bytes at `data`
   /// outlive the backend; a backend that cannot throws kUnsupported.
   virtual Weight import_weight(DType type, int64_t rows, int64_t cols, const std::byte* data,
                                void* memory) = 0;
@@ -143,8 +143,8 @@ class Backend {
   /// out[t] = table[ids[t]], dequantized. ids are host memory, each in [0, table.rows).
   virtual void embed(const Weight& table, std::span<const int32_t> ids, Matrix out) = 0;
 
-  /// Several products of one input, which is prepared (normed, gated, quantized) once; all run behind
-  /// one barrier. An output may not be part of the input.
+  /// Several products of one input, which is prepared (normed, gated, quantized) once; all run
+  /// behind one barrier. An output may not be part of the input.
   virtual void project(const Input& input, std::span<const Projection> products) = 0;
   void project(const Input& input, std::initializer_list<Projection> products) {
     project(input, std::span<const Projection>(products.begin(), products.size()));
@@ -161,8 +161,8 @@ class Backend {
 
   /// Causal grouped-query attention over the cache: out[t,h] = softmax(scale · q[t,h]·Kᵀ) · V with
   /// head h reading KV head h / (H/G). Online softmax in f32 (Milakov & Gimelshein 2018) over tiles
-  /// at fixed positions, so that the result does not depend on how the prompt was chunked. Positions
-  /// after a query's own are never read into its result.
+  /// at fixed positions, so that the result does not depend on how the prompt was chunked.
+  /// Positions after a query's own are never read into its result.
   virtual void attention(std::span<const Slice> batch, Matrix q, const LayerKv& kv, float scale,
                          Matrix out) = 0;
 

@@ -192,8 +192,8 @@ void MappedFile::will_need(std::span<const std::byte> bytes) const {
 }
 
 void MappedFile::done_with(std::span<const std::byte> bytes) const {
-  // Pages that lie in the range as a whole: others have neighbours that may still be read. Those are
-  // read again from the file, should anyone want them after all.
+  // Pages that lie in the range as a whole: others have neighbours that may still be read. Those
+  // are read again from the file, should anyone want them after all.
   const auto first = reinterpret_cast<uintptr_t>(bytes.data());
   const uintptr_t begin = (first + page_bytes - 1) / page_bytes * page_bytes;
   const uintptr_t end = (first + bytes.size()) / page_bytes * page_bytes;

@@ -113,7 +113,8 @@ struct Q8Row256 {
     zeros32[group] = -(low + high);
   }
 };
-using Q8Read256 = Q8Row256<const std::byte, const int8_t, const float, const int16_t, const int32_t>;
+using Q8Read256 =
+    Q8Row256<const std::byte, const int8_t, const float, const int16_t, const int32_t>;
 using Q8Write256 = Q8Row256<std::byte, int8_t, float, int16_t, int32_t>;
 
 /// How a group is coded: code = x · inverse, rounded to nearest, ties to even; x ≈ code · scale.

@@ -1,19 +1,19 @@
 // F3. What the attention kernels are given, and how attention is cut.
 //
 // A tile is some consecutive tokens of one sequence times the query heads of one KV head: M queries
-// that share one pass over keys and values (flash attention: Dao et al. 2022). Per query, with m the
-// largest score so far and l the sum of weights so far (Milakov & Gimelshein 2018), each stretch of
-// kTilePositions positions gives
+// that share one pass over keys and values (flash attention: Dao et al. 2022). Per query, with m
+// the largest score so far and l the sum of weights so far (Milakov & Gimelshein 2018), each
+// stretch of kTilePositions positions gives
 //
 //   s_p = scale · q·k_p      m' = max(m, max s_p)      w_p = exp(s_p − m')
 //   l   = l · exp(m − m') + Σ w_p                      o = o · exp(m − m') + Σ w_p · v_p
 //
-// That runs over a split of kSplitPositions positions and leaves (m, l, o), which is folded into the
-// (m, l, o) of all splits before by the same rule; at the end out = o / l. Stretches and splits begin
-// at multiples of their size, whatever is computed beside them, so a query's operations depend on
-// its own position alone. Two cuts are therefore free: how many queries share a tile, and whether one
-// thread takes all splits of a tile (`attention`), or several take one each (`partials`) and
-// `merge_splits` folds them in order.
+// That runs over a split of kSplitPositions positions and leaves (m, l, o), which is folded into
+// the (m, l, o) of all splits before by the same rule; at the end out = o / l. Stretches and splits
+// begin at multiples of their size, whatever is computed beside them, so a query's operations
+// depend on its own position alone. Two cuts are therefore free: how many queries share a tile, and
+// whether one thread takes all splits of a tile (`attention`), or several take one each
+// (`partials`) and `merge_splits` folds them in order.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ inline constexpr int kTilePositions = 128;
 inline constexpr int kSplitPositions = 512;
 static_assert(kTilePositions % kPageTokens == 0 && kSplitPositions % kTilePositions == 0);
 
-/// The most queries of a tile. 64 make what is prepared once per tile (keys and values in f32) a few
-/// percent of the work, and their scores fill 32 KB.
+/// The most queries of a tile. 64 make what is prepared once per tile (keys and values in f32) a
+/// few percent of the work, and their scores fill 32 KB.
 inline constexpr int kTileQueries = 64;
 /// The most elements of a tile's queries together: wide heads come in smaller tiles.
 inline constexpr int kTileElements = 8192;
@@ -47,10 +47,10 @@ constexpr int64_t partial_floats(int width) {
 /// A tile of 1 … tile_queries(width) queries. Query (t, h) attends to positions 0 … past + t.
 struct AttentionArgs {
   KvType type = KvType::kF16;
-  const float* q = nullptr;            // [tokens][heads × width]
-  int64_t row = 0;                     // floats from one token to the next, in q and out
-  const std::byte* pages = nullptr;    // this KV head's (cpu/kv_layout.h)
-  int64_t page_bytes = 0;              // from one page to the next
+  const float* q = nullptr;             // [tokens][heads × width]
+  int64_t row = 0;                      // floats from one token to the next, in q and out
+  const std::byte* pages = nullptr;     // this KV head's (cpu/kv_layout.h)
+  int64_t page_bytes = 0;               // from one page to the next
   const int32_t* page_table = nullptr;  // position p lies in page page_table[p / kPageTokens]
   int past = 0;
   int tokens = 0;
@@ -95,12 +95,12 @@ struct AttentionWorkspace {
   static constexpr int kSlab = 256;  // elements of a head whose page is in f32 at a time
   static constexpr int kGroups = kTileElements / 32;
 
-  alignas(64) float q[kTileElements];  // scaled queries, one after the other
-  float out[kTileElements];            // o of the current split, rows padded
-  float scores[kTileQueries * kTilePositions];  // then weights
-  float page[kSlab * kPageTokens];              // keys or values of a page
-  float most[kTileQueries];                     // m of the current split
-  float sums[kTileQueries * 16];                // l, lane by lane
+  alignas(64) float q[kTileElements];             // scaled queries, one after the other
+  float out[kTileElements];                       // o of the current split, rows padded
+  float scores[kTileQueries * kTilePositions];    // then weights
+  float page[kSlab * kPageTokens];                // keys or values of a page
+  float most[kTileQueries];                       // m of the current split
+  float sums[kTileQueries * 16];                  // l, lane by lane
   float total[kTileElements + 2 * kTileQueries];  // (m, l, o) of the splits before
   // For kQ8_0: queries as codes with scales, and Σ codes · −128 as a dot product's first value.
   float query_scales[kGroups];

@@ -12,8 +12,9 @@ namespace {
 
 /// Tiles per thread from which on a tile's splits stay on one thread: enough to even out.
 constexpr int64_t kTilesPerThread = 4;
-/// Floats of `partials_` for each column of the widest input. A token takes H·(K + 2) a split, which
-/// is no more than twice that, so 64 have room for 31 splits (16k positions) of a sequence at once.
+/// Floats of `partials_` for each column of the widest input. A token takes H·(K + 2) a split,
+/// which is no more than twice that, so 64 have room for 31 splits (16k positions) of a sequence at
+/// once.
 constexpr int64_t kPartialsPerColumn = 64;
 
 void check_batch(const char* op, std::span<const Slice> batch, const Matrix& q) {
@@ -32,8 +33,8 @@ int group_heads(const char* op, const Matrix& q, const LayerKv& kv) {
   const int64_t page = AttentionPlan::page_bytes(kv.type, kv.head_width);
   if (!kv.pages || kv.page_bytes < page || kv.head_bytes < kv.page_bytes || kv.kv_heads < 1)
     fail(ErrorCode::kBadArgument, op, ": a cache of ", kv.kv_heads, " heads with ",
-         kv.pages ? kv.page_bytes : 0, " bytes a page and ", kv.head_bytes,
-         " a head; pages need ", page, " and heads at least one page");
+         kv.pages ? kv.page_bytes : 0, " bytes a page and ", kv.head_bytes, " a head; pages need ",
+         page, " and heads at least one page");
   const int64_t group = int64_t{kv.kv_heads} * kv.head_width;
   if (q.cols < group || q.cols % group != 0) {
     fail(ErrorCode::kBadArgument, op, ": queries ", shape(q), " over ", kv.kv_heads,
@@ -146,8 +147,8 @@ void AttentionPlan::cut_tiles(std::span<const Slice> batch, int group, int head_
   for (const Slice& slice : batch)
     for (int t = 0; t < slice.count; t += tokens)
       for (int head = 0; head < group; head += heads)
-        tiles_.push_back({&slice, t, std::min(tokens, slice.count - t), head,
-                          std::min(heads, group - head)});
+        tiles_.push_back(
+            {&slice, t, std::min(tokens, slice.count - t), head, std::min(heads, group - head)});
   std::sort(tiles_.begin(), tiles_.end(),
             [](const Tile& a, const Tile& b) { return a.length() > b.length(); });
 }

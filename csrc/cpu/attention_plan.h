@@ -1,12 +1,13 @@
-// F3. Attention over a batch: which tiles it is cut into (cpu/attention.h) and which thread computes
-// what. No cut changes a bit of the result.
+// F3. Attention over a batch: which tiles it is cut into (cpu/attention.h) and which thread
+// computes what. No cut changes a bit of the result.
 //
 //   prefill   many tiles: each is one piece of work with all its splits. The tile of a sequence's
 //             last tokens has the longest way back, so pieces go out longest first.
-//   decode    a tile for each sequence and KV head. Where these are too few to keep all threads busy
+//   decode    a tile for each sequence and KV head. Where these are too few to keep all threads
+//   busy
 //             and the context is long, a piece is one split of a tile; it leaves partial results in
-//             `partials_`, which are then folded in the splits' order. Where `partials_` has no room
-//             for all splits at a time, they go in waves.
+//             `partials_`, which are then folded in the splits' order. Where `partials_` has no
+//             room for all splits at a time, they go in waves.
 #pragma once
 
 #include <cstddef>
@@ -63,7 +64,8 @@ class AttentionPlan {
   int splits_at_once(const Call& call) const;
   void attend_splits(const Call& call, int at_once);
   void merge(const Call& call, const Tile& tile, int64_t g, int first, int at_once) const;
-  /// Place of a query's (m, l, o): slot 0 has what is folded already, slot 1 + i the wave's split i.
+  /// Place of a query's (m, l, o): slot 0 has what is folded already, slot 1 + i the wave's split
+  /// i.
   float* partial(const Call& call, int64_t slot, int64_t row, int64_t head) const;
 
   /// body(thread, i) for each i in [0, count): the threads take them in order, one by one.

@@ -113,9 +113,8 @@ void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, Matrix
     if (id < 0 || id >= table.rows)
       fail(ErrorCode::kBadArgument, "embed: id ", id, " is not in [0, ", table.rows, ")");
   }
-  for_each(pool_, out.rows, [&](int64_t t) {
-    decode_row(table, ids[static_cast<size_t>(t)], out.row(t));
-  });
+  for_each(pool_, out.rows,
+           [&](int64_t t) { decode_row(table, ids[static_cast<size_t>(t)], out.row(t)); });
 }
 
 void CpuBackend::gather_rows(Matrix x, std::span<const int64_t> rows, Matrix out) {

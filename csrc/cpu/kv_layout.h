@@ -1,7 +1,8 @@
 // F3. The inside of a KV page: the keys and values of one KV head in one layer at P = kPageTokens
 // positions. Attention reads it from front to back.
 //
-//   kF16    keys    f16 [K][P]      transposed: a vector holds one element k of P positions, so that
+//   kF16    keys    f16 [K][P]      transposed: a vector holds one element k of P positions, so
+//   that
 //           values  f16 [P][K]      scores are sums of q[k] · vector without a horizontal step
 //
 //   kQ8_0   keys    u8  [K/4][P][4]   code + 128; the four k of a position lie together, as the

@@ -1,12 +1,14 @@
-// F3. Products of packed float weights (cpu/panels.h) with f32 activations, for any instruction set.
-// As in cpu/panel_product.h, an output gets the same operations in the same order in every tile:
+// F3. Products of packed float weights (cpu/panels.h) with f32 activations, for any instruction
+// set. As in cpu/panel_product.h, an output gets the same operations in the same order in every
+// tile:
 //
-//   out = Σ_s Σ_k w_k · x_k      fused multiply-adds over the 512 inputs k of a stretch s, stretches
+//   out = Σ_s Σ_k w_k · x_k      fused multiply-adds over the 512 inputs k of a stretch s,
+//   stretches
 //                                summed one after the other
 //
-// (Short stretches keep rounding errors from growing with K.) A register tile is kVectors vectors of
-// rows × kColumns columns: 2 × 8 where there are many columns, so that a weight is widened once for
-// eight uses; with one column 4 × 1, to have chains enough for the latency of a multiply-add.
+// (Short stretches keep rounding errors from growing with K.) A register tile is kVectors vectors
+// of rows × kColumns columns: 2 × 8 where there are many columns, so that a weight is widened once
+// for eight uses; with one column 4 × 1, to have chains enough for the latency of a multiply-add.
 #pragma once
 
 #include "cpu/kernels.h"
@@ -24,8 +26,8 @@ void multiply_floats(const std::byte* panel, int64_t panel_stride, const Columns
   constexpr int kParts = kPanelRows / V::kCount;
   const std::byte* row[kVectors];
   for (int v = 0; v < kVectors; ++v)
-    row[v] = panel + v / kParts * panel_stride +
-             (first * kPanelRows + v % kParts * V::kCount) * kBytes;
+    row[v] =
+        panel + v / kParts * panel_stride + (first * kPanelRows + v % kParts * V::kCount) * kBytes;
   const std::byte* column[kColumns];
   Floats sum[kVectors][kColumns];
   for (int c = 0; c < kColumns; ++c) {

@@ -53,8 +53,8 @@ template <>
 struct KindOf<DType::kIQ4_XS> : Kind<true, 32, 7, false> {};
 
 /// The values of IQ4_NL and IQ4_XS, biased by 128 like the codes of Q8_0.
-alignas(16) inline constexpr uint8_t kIq4Codes[16] = {
-    1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+alignas(16) inline constexpr uint8_t kIq4Codes[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                                      129, 141, 153, 166, 181, 197, 217, 241};
 
 /// The codes of one block for one vector of rows; quad q in place q.
 template <class V>
@@ -84,8 +84,8 @@ void add_bits(typename V::Ints plane, typename V::Ints& quad) {
   }
 }
 
-/// Decodes the planes of a block, `planes` pointing at the vector's part of the first. Inlined always:
-/// its result belongs in registers.
+/// Decodes the planes of a block, `planes` pointing at the vector's part of the first. Inlined
+/// always: its result belongs in registers.
 template <class V, DType kType>
 [[gnu::always_inline]] inline Quads<V> decode_block(const std::byte* planes) {
   constexpr PanelLayout kLayout = panel_layout(kType);
@@ -203,9 +203,9 @@ class PackedWeights {
 
  private:
   static constexpr int64_t kBlockBytes = kLayout.planes() * kPlane;
-  /// How far ahead of a block the memory is asked for. The processor's own prefetch stops at the pages
-  /// of 4 KB that it knows of; two pages hide the way to memory at 40 GB/s (200 ns). Past the end of the
-  /// weights it asks for nothing that faults.
+  /// How far ahead of a block the memory is asked for. The processor's own prefetch stops at the
+  /// pages of 4 KB that it knows of; two pages hide the way to memory at 40 GB/s (200 ns). Past the
+  /// end of the weights it asks for nothing that faults.
   static constexpr int64_t kAhead = 8192;
 
   static void fetch(const std::byte* p) {

@@ -1,6 +1,6 @@
 // F3. Products of packed quantized weights (cpu/panels.h) with 8-bit activations, for any
-// instruction set. The arithmetic is written once, in `multiply_blocks`: for one column or six, from
-// the panels themselves or from weights unpacked to bytes beforehand, an output gets the same
+// instruction set. The arithmetic is written once, in `multiply_blocks`: for one column or six,
+// from the panels themselves or from weights unpacked to bytes beforehand, an output gets the same
 // operations in the same order. That is what makes results independent of the batch.
 //
 //   in blocks of 32       out = Σ_b  d·dx · Σ_i w_i·a_i   (+ m · dx·Σ_i a_i)
@@ -19,9 +19,9 @@
 //        └────┴────┴────┴────┴────┴────┴────┘
 //   and 12 float sums beside them, 2 of weights, 1 of activations: 27 of 32 registers.
 //
-// Many columns: 2 vectors of rows × 512 inputs are unpacked to bytes (16 KB, with scales 22: they stay
-// in the first cache) and multiplied by all columns, six at a time. Few columns: the unpacking would
-// cost more than it saves, and codes are decoded in registers on their way.
+// Many columns: 2 vectors of rows × 512 inputs are unpacked to bytes (16 KB, with scales 22: they
+// stay in the first cache) and multiplied by all columns, six at a time. Few columns: the unpacking
+// would cost more than it saves, and codes are decoded in registers on their way.
 #pragma once
 
 #include "cpu/activations.h"
@@ -100,7 +100,8 @@ void add_quads(const Block (&block)[kVectors], const std::byte* const (&codes)[k
     for (int v = 0; v < kVectors; ++v) w[v] = block[v][q];
     for (int c = 0; c < kColumns; ++c) {
       const auto a = V::quad(codes[c] + at + 4 * q);
-      for (int v = 0; v < kVectors; ++v) sums[v][c] = V::template dot<K::kZero>(sums[v][c], w[v], a);
+      for (int v = 0; v < kVectors; ++v)
+        sums[v][c] = V::template dot<K::kZero>(sums[v][c], w[v], a);
     }
   }
 }
@@ -187,7 +188,8 @@ void multiply_super(const Weights& weights, const Columns& x, int64_t first, int
   constexpr int kHalves = 32 / K::kSub;  // sub-blocks of a block
   const std::byte* column[kColumns];
   for (int c = 0; c < kColumns; ++c) column[c] = x.column(c);
-  const int64_t scales_at = Layout::scales(x.cols), sums_at = Layout::template sums<K::kSub>(x.cols),
+  const int64_t scales_at = Layout::scales(x.cols),
+                sums_at = Layout::template sums<K::kSub>(x.cols),
                 zeros_at = Layout::template zeros<K::kSub>(x.cols);
   for (int64_t super = 0; super < count / 8; ++super) {
     const int64_t at = first / 8 + super;  // super-block of the columns
@@ -202,8 +204,8 @@ void multiply_super(const Weights& weights, const Columns& x, int64_t first, int
         const int64_t sub = b * kHalves + kHalf;
         typename V::Ints sums[kVectors][kColumns];
         start_sums<V, K::kZero>(column, zeros_at + 4 * ((first + b) * kHalves + kHalf), sums);
-        add_quads<V, K, kVectors, kColumns, kHalf * 4, 8 / kHalves>(block, column,
-                                                                    32 * (first + b), sums);
+        add_quads<V, K, kVectors, kColumns, kHalf * 4, 8 / kHalves>(block, column, 32 * (first + b),
+                                                                    sums);
         for (int v = 0; v < kVectors; ++v) {
           const Floats scale = weights.scale(sub, v);
           for (int c = 0; c < kColumns; ++c)
@@ -255,7 +257,8 @@ void multiply_direct(const PanelArgs& a) {
     constexpr int kPanels = V::kCount == kPanelRows && kColumns <= 4 ? 2 : 1;
     constexpr int kVectors = kPanels * kPanelRows / V::kCount;
     for (int64_t p = 0; p < a.panels; p += kPanels) {
-      const PackedWeights<V, kType> weights(a.weights + p * a.panel_bytes, a.panel_bytes, a.cols, 0);
+      const PackedWeights<V, kType> weights(a.weights + p * a.panel_bytes, a.panel_bytes, a.cols,
+                                            0);
       multiply_blocks<V, K, kVectors, kColumns>(weights, x, 0, a.cols / 32, true,
                                                 a.out + p * kPanelRows, a.out_stride);
     }

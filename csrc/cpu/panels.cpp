@@ -74,7 +74,10 @@ Fields fields(DType type, int j) {
 }
 
 uint8_t* byte_of(const Field& f, uint8_t* block, int i) {
-  return block + f.at + (f.kind == Field::kStraight ? i : f.kind == Field::kFolded ? i % 16 : i / 8);
+  return block + f.at +
+         (f.kind == Field::kStraight ? i
+          : f.kind == Field::kFolded ? i % 16
+                                     : i / 8);
 }
 int shift_of(const Field& f, int i) {
   return f.kind == Field::kStraight ? f.shift : f.kind == Field::kFolded ? i / 16 * 4 : i % 8;
@@ -151,7 +154,8 @@ void read_planes(const PanelLayout& layout, const uint8_t* planes, int64_t r, ui
   });
 }
 
-// ---- scales: of row r, from a block of the file to the panel's group of 16 rows, and back ---------
+// ---- scales: of row r, from a block of the file to the panel's group of 16 rows, and back
+// ---------
 
 void put_half(std::byte* group, int at, int64_t r, uint16_t half) {
   std::memcpy(group + at + 2 * r, &half, sizeof half);
@@ -172,16 +176,12 @@ template <class Block>
 constexpr bool kPlain = sizeof(Block) <= sizeof(BlockQ8_0);  // d, and m where there is one
 
 template <class Block>
-void pack_scales(const Block& b, int64_t r, std::byte* group)
-  requires kPlain<Block>
-{
+void pack_scales(const Block& b, int64_t r, std::byte* group) requires kPlain<Block> {
   put_half(group, 0, r, b.d);
   if constexpr (requires { b.m; }) put_half(group, 32, r, b.m);
 }
 template <class Block>
-void unpack_scales(const std::byte* group, int64_t r, Block& b)
-  requires kPlain<Block>
-{
+void unpack_scales(const std::byte* group, int64_t r, Block& b) requires kPlain<Block> {
   b.d = get_half(group, 0, r);
   if constexpr (requires { b.m; }) b.m = get_half(group, 32, r);
 }
@@ -343,8 +343,7 @@ void copy_elements(const std::byte* from, int64_t from_step, std::byte* to, int6
 /// What turns a row of one type to a panel and back.
 struct Codec {
   void (*pack)(DType, const std::byte*, int64_t, int64_t, std::byte*) = nullptr;
-  void (*unpack)(DType, const std::byte*, int64_t, int64_t, int64_t, int64_t,
-                 std::byte*) = nullptr;
+  void (*unpack)(DType, const std::byte*, int64_t, int64_t, int64_t, int64_t, std::byte*) = nullptr;
 };
 template <class Block>
 constexpr Codec kBlocks = {pack_row<Block>, unpack_blocks<Block>};

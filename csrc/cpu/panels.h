@@ -4,9 +4,10 @@
 //
 // A panel of quantized weights, K inputs wide, is its codes followed by its scales:
 //
-//   codes    K/32 blocks. A block is 32 inputs of all 16 rows, in planes of 64 bytes. Inputs are taken
-//            in quads: quad q of a block is its inputs 4q … 4q+3, q = 0 … 7. Every plane has a byte for
-//            each row r and place i in a quad, at 4r + i:
+//   codes    K/32 blocks. A block is 32 inputs of all 16 rows, in planes of 64 bytes. Inputs are
+//   taken
+//            in quads: quad q of a block is its inputs 4q … 4q+3, q = 0 … 7. Every plane has a byte
+//            for each row r and place i in a quad, at 4r + i:
 //
 //              byte     0    1    2    3    4    5  …  63
 //              row r    0    0    0    0    1    1  …  15        one quad of 16 rows: 64 bytes
@@ -17,9 +18,9 @@
 //            bits      1 plane:               bit q belongs to quad q
 //            bytes     8 planes; plane q:     the code of quad q
 //
-//            Codes are unsigned; a type has 4 bits (nibbles), 5 (nibbles, bits), 6 (nibbles, pairs), 2
-//            (pairs), 3 (pairs, bits) or 8 (bytes). Where two planes share a code, the plane named first
-//            has its low bits.
+//            Codes are unsigned; a type has 4 bits (nibbles), 5 (nibbles, bits), 6 (nibbles,
+//            pairs), 2 (pairs), 3 (pairs, bits) or 8 (bytes). Where two planes share a code, the
+//            plane named first has its low bits.
 //
 //   scales   of every block of 32 or super-block of 256 inputs, 16 rows side by side:
 //
@@ -33,10 +34,11 @@
 //            Q3_K Q6_K               s int8[16][16], d binary16[16]
 //            IQ4_XS                  s int8[8][16], d binary16[16]
 //
-//            (Q3_K and IQ4_XS have 6-bit scales in the file: 3.4 → 3.6 and 4.25 → 4.4 bits a weight here.)
+//            (Q3_K and IQ4_XS have 6-bit scales in the file: 3.4 → 3.6 and 4.25 → 4.4 bits a weight
+//            here.)
 //
-// A panel of floats is [K][16] of the type. Weights of N rows are N/16 panels, rounded up to an even
-// number; rows beyond N are zero.
+// A panel of floats is [K][16] of the type. Weights of N rows are N/16 panels, rounded up to an
+// even number; rows beyond N are zero.
 #pragma once
 
 #include <cstddef>
@@ -110,8 +112,8 @@ int64_t packed_bytes(DType type, int64_t rows, int64_t cols);
 /// Writes `rows` ≤ 16 rows of the file's blocks, `row_bytes(type, cols)` apart, as one panel. The
 /// panel's memory is zero beforehand.
 void pack_panel(DType type, const std::byte* source, int64_t rows, int64_t cols, std::byte* panel);
-/// Inputs [first, first + count) of row r of a panel as the file had them; both are multiples of what
-/// a block of the type has.
+/// Inputs [first, first + count) of row r of a panel as the file had them; both are multiples of
+/// what a block of the type has.
 void unpack_row(DType type, const std::byte* panel, int64_t cols, int64_t r, int64_t first,
                 int64_t count, std::byte* row);
 

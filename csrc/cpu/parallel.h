@@ -1,5 +1,5 @@
-// F3. How work is shared out over the threads of a backend. Which thread takes what leaves no trace in
-// a result (promise 1 of cpu/kernels.h).
+// F3. How work is shared out over the threads of a backend. Which thread takes what leaves no trace
+// in a result (promise 1 of cpu/kernels.h).
 #pragma once
 
 #include <algorithm>
@@ -10,9 +10,10 @@
 
 namespace cria::cpu {
 
-/// body(thread, begin, end) over ranges that together are [0, count), none longer than `most`. Ranges
-/// begin large and get smaller: a thread reads long stretches of memory, and the last pieces are small
-/// enough that all threads finish together (guided self-scheduling, Polychronopoulos & Kuck 1987).
+/// body(thread, begin, end) over ranges that together are [0, count), none longer than `most`.
+/// Ranges begin large and get smaller: a thread reads long stretches of memory, and the last pieces
+/// are small enough that all threads finish together (guided self-scheduling, Polychronopoulos &
+/// Kuck 1987).
 template <class Body>
 void for_ranges(ThreadPool& pool, int64_t count, int64_t most, const Body& body) {
   if (count <= 0) return;

@@ -15,9 +15,9 @@ namespace {
 
 /// Rows that a range of work is counted in: two panels, which is what a register tile covers.
 constexpr int64_t kUnit = kPanelPair;
-/// Tokens that are multiplied at a time, and floats for their outputs: 512 tokens × 128 rows. With 512
-/// inputs of 512 tokens in 8 bits they fill half of a second-level cache of 1 MB, so activations are
-/// read from there for all rows of a range.
+/// Tokens that are multiplied at a time, and floats for their outputs: 512 tokens × 128 rows. With
+/// 512 inputs of 512 tokens in 8 bits they fill half of a second-level cache of 1 MB, so
+/// activations are read from there for all rows of a range.
 constexpr int64_t kTokens = 512;
 constexpr int64_t kOutputs = kTokens * 4 * kUnit;
 /// Multiplications below which a product is not worth waking threads for (about 1 µs of work).
@@ -93,8 +93,8 @@ Products::Prepared Products::prepare(const Input& input, std::span<const Project
   for (const Projection& p : products)
     wanted[static_cast<int>(kernels_.matmul[static_cast<uint32_t>(p.weight.type)].input)] = true;
   Prepared prepared;
-  std::byte* next = static_cast<std::byte*>(scratch_->data()) +
-                    pool_.threads() * thread_bytes(reserved_cols_);
+  std::byte* next =
+      static_cast<std::byte*>(scratch_->data()) + pool_.threads() * thread_bytes(reserved_cols_);
   std::byte* rows[kActivations] = {};
   for (Activation form : kAllActivations) {
     const int i = static_cast<int>(form);
@@ -140,8 +140,8 @@ void Products::multiply(const Prepared& input, const Projection& p, int64_t firs
                      input.stride[form], count, out, stride});
     } else {
       const int64_t bytes = row_bytes(w.type, w.cols);
-      kernel.rows({data + first * bytes, bytes, rows, w.cols, x, input.stride[form], count, out,
-                   stride});
+      kernel.rows(
+          {data + first * bytes, bytes, rows, w.cols, x, input.stride[form], count, out, stride});
     }
     store(p, first, rows, t, count, out, stride);
   }

@@ -1,6 +1,6 @@
-// F3. Products of the CPU backend: an input is prepared once (normed, gated, rounded to 8 bits), all
-// weights that take it are multiplied behind one barrier, and what is done to the results (bias, sum)
-// happens while they are in the cache.
+// F3. Products of the CPU backend: an input is prepared once (normed, gated, rounded to 8 bits),
+// all weights that take it are multiplied behind one barrier, and what is done to the results
+// (bias, sum) happens while they are in the cache.
 #pragma once
 
 #include <memory>

@@ -28,8 +28,8 @@ int64_t default_context(const Config& config, uint64_t page_bytes, uint64_t fixe
   return static_cast<int64_t>(std::clamp(fits, least, trained));
 }
 
-/// Touches every page of mapped weights, so that the first token finds them in memory, and tells how
-/// far it is. A weight read twice (tied) counts once.
+/// Touches every page of mapped weights, so that the first token finds them in memory, and tells
+/// how far it is. A weight read twice (tied) counts once.
 void read_ahead(const gguf::File& file, const LoadProgress& progress) {
   constexpr uint64_t kPage = 4096, kReport = uint64_t{16} << 20;
   uint64_t total = 0, loaded = 0, reported = 0;

@@ -81,8 +81,8 @@ void Transformer::feed_forward_block(const LayerWeights& layer, const Activation
   comm_.all_reduce(a.x);
 }
 
-/// A row-split product, whose results the ranks sum into x: one of them brings the old x and the bias
-/// along.
+/// A row-split product, whose results the ranks sum into x: one of them brings the old x and the
+/// bias along.
 Projection Transformer::add_to_residual(const Weight& weight, Vector bias, Matrix x) const {
   const bool first = comm_.rank() == 0;
   return {weight, first ? bias : nullptr, x, first};

@@ -113,7 +113,8 @@ bool is_packed(const gguf::File& file, const WeightSpec& spec, WeightForm form) 
   return form == WeightForm::kPacked && (!lookup || !file.find_tensor("output.weight"));
 }
 
-/// Reads the tensors of the table in the order of the file, into memory in the order of the network.
+/// Reads the tensors of the table in the order of the file, into memory in the order of the
+/// network.
 class Loader {
  public:
   Loader(const gguf::File& file, const Config& config, Backend& backend, WeightForm form,

@@ -42,12 +42,12 @@ struct Told {
 Told run(const std::vector<KernelCase>& cases, int threads) {
   Told told;
   bench::run_kernel_bench(cases, {threads, kQuick},
-                   {[&](const Limits& limits) { told.limits.push_back(limits); },
-                    [&](size_t index, const KernelResult& result) {
-                      CHECK_EQ(index, told.results.size());
-                      told.results.push_back(result);
-                    }},
-                   kNever);
+                          {[&](const Limits& limits) { told.limits.push_back(limits); },
+                           [&](size_t index, const KernelResult& result) {
+                             CHECK_EQ(index, told.results.size());
+                             told.results.push_back(result);
+                           }},
+                          kNever);
   return told;
 }
 
@@ -75,8 +75,9 @@ TEST(every_kernel_of_every_table_is_right_and_has_figures) {
         const bool good = !r.wrong && r.error <= 1 && r.rows >= 1 && r.cols >= 64 && r.bytes > 0 &&
                           r.operations > 0 && r.timing.best > 0 && r.timing.median >= r.timing.best;
         if (!good)
-          report(__FILE__, __LINE__, cat(table.variant, " ", cases[i].op, " ", cases[i].type,
-                                         " T=", cases[i].tokens, " error ", r.error));
+          report(__FILE__, __LINE__,
+                 cat(table.variant, " ", cases[i].op, " ", cases[i].type, " T=", cases[i].tokens,
+                     " error ", r.error));
       }
     }
   }
@@ -178,7 +179,8 @@ TEST(stopping_ends_it) {
   const std::function<bool()> soon = [&] { return ++asked > 3; };
   const KernelCase c{"matmul", "Q4_0", "", Place::kFirstCache, 0, 0, 1};
   CHECK_THROWS(ErrorCode::kAborted,
-               bench::run_kernel_bench({&c, 1}, {1, kQuick}, {[](const Limits&) {}, {}}, soon), "stopped");
+               bench::run_kernel_bench({&c, 1}, {1, kQuick}, {[](const Limits&) {}, {}}, soon),
+               "stopped");
 }
 
 TEST(timing_takes_the_middle_of_the_samples) {

@@ -151,11 +151,11 @@ struct Shape {
   int tokens, heads, width;
 };
 // Tiles of whole and part register tiles, up to kTileQueries queries; odd groups; wide heads.
-constexpr Shape kShapes[] = {{1, 1, 64},  {1, 8, 64},  {8, 8, 64},  {64, 1, 128}, {9, 7, 32},
-                             {21, 3, 96}, {5, 1, 64},  {2, 5, 160}, {1, 64, 32},  {13, 4, 128},
-                             {8, 1, 992}, {3, 2, 1024}};
-constexpr Shape kF16Shapes[] = {{1, 1, 2}, {3, 5, 10}, {8, 8, 16}, {7, 9, 40}, {16, 4, 80},
-                                {1, 8, 100}, {2, 3, 6}, {4, 2, 300}, {24, 1, 258}};
+constexpr Shape kShapes[] = {{1, 1, 64},  {1, 8, 64},   {8, 8, 64},  {64, 1, 128},
+                             {9, 7, 32},  {21, 3, 96},  {5, 1, 64},  {2, 5, 160},
+                             {1, 64, 32}, {13, 4, 128}, {8, 1, 992}, {3, 2, 1024}};
+constexpr Shape kF16Shapes[] = {{1, 1, 2},   {3, 5, 10}, {8, 8, 16},  {7, 9, 40},  {16, 4, 80},
+                                {1, 8, 100}, {2, 3, 6},  {4, 2, 300}, {24, 1, 258}};
 
 }  // namespace
 
@@ -163,7 +163,7 @@ TEST(attention_matches_double_around_edges) {
   Random random(40);
   size_t turn = 0;
   for (const KvType type : kTypes)
-    for (const int length : {1,   2,   15,  16,  17,  31,  32,  33,  63,   64,   65,  127,
+    for (const int length : {1,   2,   15,  16,  17,  31,  32,  33,   63,   64,   65,  127,
                              128, 129, 200, 511, 512, 513, 640, 1023, 1024, 1025, 1537})
       for (const auto& [heads, width] : {std::pair{1, 128}, {4, 32}, {8, 64}})
         Attention(type, length, 1, heads, width, random, turn++ % 2 ? Edge::kEnd : Edge::kStart)
@@ -290,7 +290,8 @@ TEST(store_kv_keeps_values) {
     KvPages kv(type, 45, 2, 64, random, Edge::kStart);
     for (int p = 0; p < 45; ++p) {
       for (int g = 0; g < 2; ++g) {
-        const float *k = kv.keys.data() + (p * 2 + g) * 64, *v = kv.values.data() + (p * 2 + g) * 64;
+        const float *k = kv.keys.data() + (p * 2 + g) * 64,
+                    *v = kv.values.data() + (p * 2 + g) * 64;
         const std::vector<double> coded_k = coded(k, 64, true), coded_v = coded(v, 64, true);
         for (int i = 0; i < 64; ++i) {
           const auto at = static_cast<size_t>(i);

@@ -53,7 +53,8 @@ std::vector<Floats> project(std::string_view table, bool packed, int threads, in
   Random random(seed);
   const int64_t cols = 512;
   EncodedWeight q(*cpu, DType::kQ4_K, 203, cols, random, packed),
-      k(*cpu, DType::kQ8_0, 37, cols, random, packed), v(*cpu, DType::kF16, 1, cols, random, packed);
+      k(*cpu, DType::kQ8_0, 37, cols, random, packed),
+      v(*cpu, DType::kF16, 1, cols, random, packed);
   const Floats bias = normal(random, 37);
   Floats x = normal(random, 17 * cols);
   x.resize(static_cast<size_t>(tokens * cols));
@@ -361,10 +362,10 @@ TEST(backend_refuses_wrong_shapes) {
   CHECK_THROWS(code,
                (cpu->project(matrix(many, 65), {{w.weight, nullptr, matrix(many_out, 65)}}), 0),
                "[64×2048] was reserved");
-  CHECK_THROWS(code,
-               (cpu->project(gated(matrix(a, 3), matrix(b, 3)), {{w.weight, nullptr, matrix(c, 3)}}),
-                0),
-               "[3×64] but up is [3×32]");
+  CHECK_THROWS(
+      code,
+      (cpu->project(gated(matrix(a, 3), matrix(b, 3)), {{w.weight, nullptr, matrix(c, 3)}}), 0),
+      "[3×64] but up is [3×32]");
   const int64_t rows[] = {0, 3};
   CHECK_THROWS(code, (cpu->gather_rows(matrix(a, 3), rows, {a.data(), 2, 64}), 0), "row 3");
 }
@@ -406,12 +407,14 @@ TEST(backend_refuses_wrong_attention_shapes) {
 TEST(backend_imports_only_what_it_computes) {
   auto cpu = backend("", 1);
   const std::byte data[64] = {};
-  CHECK_THROWS(ErrorCode::kUnsupported, cpu->import_weight(static_cast<DType>(4), 1, 32, data, nullptr),
-               "4");
-  CHECK_THROWS(ErrorCode::kUnsupported, cpu->import_weight(static_cast<DType>(999), 1, 32, data, nullptr),
-               "999");
-  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 1, 33, data, nullptr), "32");
-  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 0, 32, data, nullptr), "[0×32]");
+  CHECK_THROWS(ErrorCode::kUnsupported,
+               cpu->import_weight(static_cast<DType>(4), 1, 32, data, nullptr), "4");
+  CHECK_THROWS(ErrorCode::kUnsupported,
+               cpu->import_weight(static_cast<DType>(999), 1, 32, data, nullptr), "999");
+  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 1, 33, data, nullptr),
+               "32");
+  CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 0, 32, data, nullptr),
+               "[0×32]");
   CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 1, 32, nullptr, nullptr),
                "without");
 }

@@ -22,8 +22,7 @@ inline std::vector<double> coded(const float* x, int width, bool half_scale) {
     for (int i = g; i < g + 32; ++i) largest = std::max(largest, std::fabs(x[i]));
     const float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
     const double stored = half_scale ? double{f16_to_f32(f32_to_f16(scale))} : double{scale};
-    for (int i = g; i < g + 32; ++i)
-      out.push_back(stored * std::nearbyint(double{x[i] * inverse}));
+    for (int i = g; i < g + 32; ++i) out.push_back(stored * std::nearbyint(double{x[i] * inverse}));
   }
   return out;
 }
@@ -86,7 +85,8 @@ class KvPages {
     const int64_t at = int64_t{p % kPageTokens} * width + i;
     if (type == KvType::kF16) return half(page_at, at);
     const auto code = static_cast<int8_t>(page_at[at]);
-    return half(page_at + int64_t{kPageTokens} * width, i / 32 * kPageTokens + p % kPageTokens) * code;
+    return half(page_at + int64_t{kPageTokens} * width, i / 32 * kPageTokens + p % kPageTokens) *
+           code;
   }
 
  private:

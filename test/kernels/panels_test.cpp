@@ -15,8 +15,7 @@ bool plain_floats(DType type) {
 
 /// The weights of a product as panels, in guarded memory.
 struct Panels : Guarded<std::byte> {
-  Panels(const Product& p, Edge edge)
-      : Guarded(cpu::packed_bytes(p.type, p.rows, p.cols), edge) {
+  Panels(const Product& p, Edge edge) : Guarded(cpu::packed_bytes(p.type, p.rows, p.cols), edge) {
     const int64_t bytes = cpu::panel_bytes(p.type, p.cols);
     for (int64_t r = 0; r < p.rows; r += cpu::kPanelRows)
       cpu::pack_panel(p.type, p.weights.data() + r * p.row_bytes(),
@@ -26,8 +25,8 @@ struct Panels : Guarded<std::byte> {
 };
 
 /// Tokens [t0, t1) × panels [p0, p1): [t1 − t0][16·(p1 − p0)].
-std::vector<float> run(const Product& p, const Panels& panels, const Kernels& k,
-                       int64_t t0, int64_t t1, int64_t p0, int64_t p1) {
+std::vector<float> run(const Product& p, const Panels& panels, const Kernels& k, int64_t t0,
+                       int64_t t1, int64_t p0, int64_t p1) {
   const cpu::Matmul& matmul = k.matmul[static_cast<uint32_t>(p.type)];
   const int64_t stride = cpu::activation_bytes(matmul.input, p.cols);
   Guarded<std::byte> prepared((t1 - t0) * stride, Edge::kEnd);
@@ -117,8 +116,7 @@ TEST(panels_give_back_the_files_bits) {
       for (int64_t r = 0; r < n; ++r) {
         for (int64_t first : {int64_t{0}, 2 * block}) {
           std::vector<std::byte> row(static_cast<size_t>(row_bytes(type, k - first)));
-          const std::byte* panel =
-              panels.data() + r / cpu::kPanelRows * cpu::panel_bytes(type, k);
+          const std::byte* panel = panels.data() + r / cpu::kPanelRows * cpu::panel_bytes(type, k);
           cpu::unpack_row(type, panel, k, r % cpu::kPanelRows, first, k - first, row.data());
           const std::byte* want = p.weights.data() + r * p.row_bytes() + row_bytes(type, first);
           CHECK_SAY(std::memcmp(row.data(), want, row.size()) == 0, p.say(), "row ", r, " from ",
@@ -241,9 +239,9 @@ TEST(panel_products_do_not_depend_on_the_batch) {
           const int64_t rows = (count - 2 * p0) * cpu::kPanelRows;
           for (int64_t i = t; i < end; ++i)
             for (int64_t r = 0; r < rows; ++r)
-              wrong += !same_bits(
-                  part[static_cast<size_t>((i - t) * rows + r)],
-                  whole[static_cast<size_t>(i * padded + p0 * cpu::kPanelRows + r)]);
+              wrong +=
+                  !same_bits(part[static_cast<size_t>((i - t) * rows + r)],
+                             whole[static_cast<size_t>(i * padded + p0 * cpu::kPanelRows + r)]);
         }
         CHECK_SAY(wrong == 0, table.variant, " ", p.say(), wrong, " differ in batches of ", width);
       }

@@ -187,8 +187,10 @@ TEST(a_cache_that_64_bits_do_not_count_is_refused) {
   CHECK_EQ(cache_bytes(*backend, shape, 1), page);
   const auto most = static_cast<int64_t>((uint64_t{1} << 62) / page);
   CHECK_EQ(cache_bytes(*backend, shape, most), page * static_cast<uint64_t>(most));
-  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(*backend, shape, most + 1), "smaller contextSize");
-  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(*backend, shape, int64_t{1} << 25), "contextSize");
+  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(*backend, shape, most + 1),
+               "smaller contextSize");
+  CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(*backend, shape, int64_t{1} << 25),
+               "contextSize");
   shape = {KvType::kF16, 1, 1, 2};
   CHECK_THROWS(ErrorCode::kOutOfMemory, cache_bytes(*backend, shape, int64_t{INT32_MAX} + 1),
                "contextSize");

@@ -54,7 +54,8 @@ struct Simd {
 }  // namespace
 
 void store_kv(const KvStoreArgs& args) {
-  store(args, [](float x) { return static_cast<uint16_t>(_cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT)); });
+  store(args,
+        [](float x) { return static_cast<uint16_t>(_cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT)); });
 }
 
 void attention(const AttentionArgs& args) {

@@ -21,8 +21,8 @@ __m256i quad_products(__m256i w, __m256i a) {
   return _mm256_madd_epi16(pair_products<kSigned>(w, a), _mm256_set1_epi16(1));
 }
 
-/// Codes of zero point 128 fill the byte, and two products with 255 would not fit an int16. They are
-/// made signed again, and their sums start at 0.
+/// Codes of zero point 128 fill the byte, and two products with 255 would not fit an int16. They
+/// are made signed again, and their sums start at 0.
 constexpr bool full_bytes(int zero) {
   return zero == 7;
 }

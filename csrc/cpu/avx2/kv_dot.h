@@ -9,8 +9,8 @@ namespace cria::cpu {
 namespace {
 
 /// Codes + 128 of 8-bit keys (cpu/kv_layout.h): quads of neighbouring k at 8 positions. They reach
-/// 255, so a pair of products may be 2·255·127 = 64770, too much for maddubs: even and odd bytes are
-/// widened to 16 bits and go through madd.
+/// 255, so a pair of products may be 2·255·127 = 64770, too much for maddubs: even and odd bytes
+/// are widened to 16 bits and go through madd.
 struct KeyQuads {
   __m256i even, odd;
 

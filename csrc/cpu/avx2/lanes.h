@@ -10,8 +10,8 @@ namespace {
 
 struct Lanes {
   static constexpr int kCount = 8;
-  // 2 vectors × 3 columns: 6 integer and 6 float sums, 2 of weights, 1 of activations, 1 for products:
-  // 16 registers.
+  // 2 vectors × 3 columns: 6 integer and 6 float sums, 2 of weights, 1 of activations, 1 for
+  // products: 16 registers.
   static constexpr int kTileColumns = 3;
   static constexpr int kDirectColumns = 4;
   static constexpr int kFloatColumns = 6;  // 12 sums, 2 of weights, 1 of activations

@@ -40,9 +40,7 @@ struct Simd {
   static Vec halves(const uint16_t* p, int n) {
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(n), p));
   }
-  static Vec bytes(const int8_t* p) {
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load128(p)));
-  }
+  static Vec bytes(const int8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load128(p))); }
   static Ints ints(int32_t x) { return _mm512_set1_epi32(x); }
   static Vec floats(Ints v) { return _mm512_cvtepi32_ps(v); }
 };
@@ -50,7 +48,8 @@ struct Simd {
 }  // namespace
 
 void store_kv(const KvStoreArgs& args) {
-  store(args, [](float x) { return static_cast<uint16_t>(_cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT)); });
+  store(args,
+        [](float x) { return static_cast<uint16_t>(_cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT)); });
 }
 
 void attention(const AttentionArgs& args) {

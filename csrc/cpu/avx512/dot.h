@@ -25,8 +25,8 @@ __m512i add_scaled_products(__m512i sum, __m512i w, __m512i a, __m512i scale) {
   return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(w, a), scale));
 }
 
-/// Codes of zero point 128 fill the byte, and two products with 255 would not fit an int16. They are
-/// made signed again, and their sums start at 0.
+/// Codes of zero point 128 fill the byte, and two products with 255 would not fit an int16. They
+/// are made signed again, and their sums start at 0.
 constexpr bool full_bytes(int zero) {
   return zero == 7;
 }

@@ -1,5 +1,6 @@
-// F3, avx512. Products of 8-bit keys and queries, exactly. csrc/cpu/avx512_vnni has a kv_dot.h of the
-// same contents; the build puts one of the two folders first on the include path, hence <kv_dot.h>.
+// F3, avx512. Products of 8-bit keys and queries, exactly. csrc/cpu/avx512_vnni has a kv_dot.h of
+// the same contents; the build puts one of the two folders first on the include path, hence
+// <kv_dot.h>.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +11,8 @@ namespace cria::cpu {
 namespace {
 
 /// Codes + 128 of 8-bit keys (cpu/kv_layout.h): quads of neighbouring k at 16 positions. They reach
-/// 255, so a pair of products may be 2·255·127 = 64770, too much for maddubs: even and odd bytes are
-/// widened to 16 bits and go through madd.
+/// 255, so a pair of products may be 2·255·127 = 64770, too much for maddubs: even and odd bytes
+/// are widened to 16 bits and go through madd.
 struct KeyQuads {
   __m512i even, odd;
 

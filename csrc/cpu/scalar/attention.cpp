@@ -87,8 +87,7 @@ void fold(float* total, const float* partial, int width, bool begins) {
   const float most = begins ? partial[0] : std::max(total[0], partial[0]);
   const float old = begins ? 0 : std::exp(total[0] - most), fresh = std::exp(partial[0] - most);
   total[0] = most;
-  for (int i = 1; i < width + 2; ++i)
-    total[i] = (begins ? 0 : total[i] * old) + partial[i] * fresh;
+  for (int i = 1; i < width + 2; ++i) total[i] = (begins ? 0 : total[i] * old) + partial[i] * fresh;
 }
 
 void finish(const float* total, int width, float* out) {
@@ -108,7 +107,8 @@ void attention(const AttentionArgs& a) {
     for (int h = 0; h < a.heads; ++h) {
       const int64_t at = t * a.row + int64_t{h} * a.width;
       if (a.partials) {
-        const int begin = a.split * kSplitPositions, end = std::min(begin + kSplitPositions, length);
+        const int begin = a.split * kSplitPositions,
+                  end = std::min(begin + kSplitPositions, length);
         float* out = a.partials + t * a.partial_row + h * partial_floats(a.width);
         if (begin < end) attend(a, a.q + at, begin, end, out);
         continue;

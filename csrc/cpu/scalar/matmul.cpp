@@ -47,7 +47,8 @@ double dot(Activation input, const float* w, const std::byte* x, int64_t cols, i
   return sum;
 }
 
-/// Rows × tokens of `a`, a MatmulArgs or PanelArgs; decode(r, first, n, w) gives n weights of row r.
+/// Rows × tokens of `a`, a MatmulArgs or PanelArgs; decode(r, first, n, w) gives n weights of row
+/// r.
 template <class Args, class Decode>
 void multiply(Activation input, const Args& a, int64_t rows, const Decode& decode) {
   float w[kChunk];
