@@ -13,8 +13,8 @@ namespace {
 
 constexpr int kMostThreads = 256, kMostSamples = 10'000;
 constexpr int64_t kMostTokens = 65'536, kMostSide = 1 << 20;
-/// Data "from memory": several times what a core's share of the last cache may be, whatever the system
-/// says of it. No more than a quarter of what is free, and no less than would mean anything.
+/// Data "from memory": several times what a core's share of the last cache may be, whatever the
+/// system says of it. No more than a quarter of what is free, and no less than would mean anything.
 constexpr int64_t kMostMemory = int64_t{1} << 30, kLeastMemory = int64_t{1} << 26;
 
 void check_options(const KernelBenchOptions& options) {

@@ -1,5 +1,5 @@
-// F4. Times the kernels of any table, each after its result was checked against the scalar table, and
-// the limits of the machine beside them.
+// F4. Times the kernels of any table, each after its result was checked against the scalar table,
+// and the limits of the machine beside them.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ struct KernelCase {
   int64_t tokens = 1;  // T; products alone
 };
 
-/// What came of it. A call is what all threads do together: one product, its panels shared out, where
-/// the weights come from memory; else one product or row on each thread, of its own data.
+/// What came of it. A call is what all threads do together: one product, its panels shared out,
+/// where the weights come from memory; else one product or row on each thread, of its own data.
 struct KernelResult {
   int64_t rows = 0, cols = 0;  // N, K as computed
   double error = 0;            // the worst, as a share of what it may be
@@ -49,8 +49,8 @@ struct KernelBenchTold {
 };
 
 /// Measures the limits of the tables that the cases name, then each case. Throws kBadArgument for a
-/// case that makes no sense, kUnsupported for a table that this machine cannot run, kOutOfMemory, and
-/// kAborted once `stopped` (asked from any of the threads) says so.
+/// case that makes no sense, kUnsupported for a table that this machine cannot run, kOutOfMemory,
+/// and kAborted once `stopped` (asked from any of the threads) says so.
 void run_kernel_bench(std::span<const KernelCase> cases, const KernelBenchOptions& options,
                       const KernelBenchTold& told, const std::function<bool()>& stopped);
 

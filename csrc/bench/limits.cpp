@@ -31,8 +31,8 @@ class Measurement {
     return once * pool_.threads() / seconds;
   }
 
-  /// Bytes a second from `bytes` at `data` of each thread, `stride` apart; with or without prefetch,
-  /// whichever is faster.
+  /// Bytes a second from `bytes` at `data` of each thread, `stride` apart; with or without
+  /// prefetch, whichever is faster.
   double reading(const std::byte* data, int64_t bytes, int64_t stride) {
     double seconds = 0;
     for (const bool prefetch : {false, true}) {

@@ -27,8 +27,8 @@ constexpr int64_t kDistinct = 67;
 constexpr int64_t kPiecesPerThread = 8;
 /// What a result may be off by, of the sum of the magnitudes of its terms.
 constexpr double kTolerance = 1e-6;
-/// Rows and tokens that are checked: all of a pair of panels at the beginning, middle and end, and so
-/// many tokens at either end.
+/// Rows and tokens that are checked: all of a pair of panels at the beginning, middle and end, and
+/// so many tokens at either end.
 constexpr int64_t kCheckedTokens = 4;
 constexpr int64_t kPage = 4096;
 
@@ -78,8 +78,7 @@ class Product {
     }
     bench_.pool.run([&](int thread, int) {
       for (int64_t i = 0; i < calls && !bench_.stopped(); ++i)
-        multiply(kernels_, weights_ + thread * stride_, 0, rows_, 0, tokens_,
-                 out(thread), rows_);
+        multiply(kernels_, weights_ + thread * stride_, 0, rows_, 0, tokens_, out(thread), rows_);
     });
   }
 
@@ -100,7 +99,9 @@ class Product {
 
   void choose_shape(const KernelCase& c) {
     const int64_t block = dtype_info(type_).block_weights, grain = std::max<int64_t>(block, 64);
-    const auto pair_bytes = [&](int64_t cols) { return cpu::packed_bytes(type_, kPanelPair, cols); };
+    const auto pair_bytes = [&](int64_t cols) {
+      return cpu::packed_bytes(type_, kPanelPair, cols);
+    };
     if (from_memory_) {
       rows_ = c.rows;
       cols_ = c.cols;
@@ -115,8 +116,7 @@ class Product {
     const int64_t budget = (first ? bench_.caches.first : bench_.caches.second) / 2;
     const int64_t fitting = budget / pair_bytes(grain) * grain;
     cols_ = std::clamp<int64_t>(fitting, grain, first ? 1024 : 2048) / grain * grain;
-    rows_ = first ? kPanelPair
-                  : kPanelPair * std::max<int64_t>(1, budget / pair_bytes(cols_));
+    rows_ = first ? kPanelPair : kPanelPair * std::max<int64_t>(1, budget / pair_bytes(cols_));
   }
 
   /// The distinct rows, and of each block of them the largest magnitude.
@@ -213,8 +213,8 @@ class Product {
                      x_stride_, tokens, out, out_stride});
     } else {
       const int64_t bytes = row_bytes(type_, cols_);
-      matmul.rows({weight + first * bytes, bytes, count, cols_, x, x_stride_, tokens, out,
-                   out_stride});
+      matmul.rows(
+          {weight + first * bytes, bytes, count, cols_, x, x_stride_, tokens, out, out_stride});
     }
   }
 
@@ -237,7 +237,8 @@ class Product {
   /// The worst error of a pair of panels × some tokens, in the results of every product of a call.
   double check_part(int64_t first_row, int64_t t0, int64_t tokens) const {
     std::vector<float> want(static_cast<size_t>(tokens * kPanelPair));
-    multiply(bench_.reference, weights_, first_row, kPanelPair, t0, tokens, want.data(), kPanelPair);
+    multiply(bench_.reference, weights_, first_row, kPanelPair, t0, tokens, want.data(),
+             kPanelPair);
     double worst = 0;
     for (int64_t t = 0; t < tokens; ++t) {
       for (int64_t r = 0; r < kPanelPair; ++r) {

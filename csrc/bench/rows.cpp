@@ -1,6 +1,7 @@
 // F4. Operations on rows of floats. A call is one row on each thread, the next one each time:
 //
-//   data of a thread    [ a₀ │ b₀ ][ a₁ │ b₁ ] …     slots of two rows of n floats, in the place asked for
+//   data of a thread    [ a₀ │ b₀ ][ a₁ │ b₁ ] …     slots of two rows of n floats, in the place
+//   asked for
 //
 // `a` is what an operation reads, or turns in place; `b` its other input, or what it writes.
 #include <algorithm>
@@ -31,7 +32,8 @@ struct Constants {
   std::vector<float> angles;  // of the rotation
 };
 
-/// One operation: what it does to slot (a, b) of n floats, what it moves, and how exact it has to be.
+/// One operation: what it does to slot (a, b) of n floats, what it moves, and how exact it has to
+/// be.
 struct RowOp {
   const char* name;
   const char* type;
@@ -131,9 +133,9 @@ class RowWork {
       const bool bits = op_.bound == exactly;  // codes are no floats to be compared as such
       const bool same = std::memcmp(&got[at], &want[at], sizeof(float)) == 0;
       if (same) continue;
-      worst = std::max(worst, bits ? INFINITY
-                                   : error_share(got[at], want[at],
-                                                 op_.bound(a.data(), want[at], i)));
+      worst =
+          std::max(worst, bits ? INFINITY
+                               : error_share(got[at], want[at], op_.bound(a.data(), want[at], i)));
     }
     return worst;
   }
@@ -177,8 +179,8 @@ class RowWork {
       fail(ErrorCode::kOutOfMemory, "rows of ", n_, " do not fit in the memory of the benchmark");
   }
 
-  /// Values that an operation in place leaves (nearly) as they are, however often it is called, so that
-  /// none comes to be infinite or denormal: x / (1 + exp(−x)) · 1 is x for x ≥ 17.
+  /// Values that an operation in place leaves (nearly) as they are, however often it is called, so
+  /// that none comes to be infinite or denormal: x / (1 + exp(−x)) · 1 is x for x ≥ 17.
   void place_rows() {
     if (place_ == Place::kMemory) {
       rows_ = bench_.memory->as<float>();

@@ -17,7 +17,8 @@ struct TimingOptions {
   double sample_seconds = 0.002;  // as many calls are one sample as take at least this long
 };
 
-/// Times run(calls), which makes so many calls, after one call untimed. Throws kAborted once `stopped`.
+/// Times run(calls), which makes so many calls, after one call untimed. Throws kAborted once
+/// `stopped`.
 Timing time_calls(const std::function<void(int64_t calls)>& run, const TimingOptions& options,
                   const std::function<bool()>& stopped);
 

@@ -24,9 +24,9 @@ struct Bench {
 
 struct Work {
   int64_t rows = 0, cols = 0;
-  double bytes = 0, operations = 0;     // of a call
-  std::function<double()> check;        // computes; the worst error as a share of what it may be
-  std::function<void(int64_t)> run;     // so many calls
+  double bytes = 0, operations = 0;  // of a call
+  std::function<double()> check;     // computes; the worst error as a share of what it may be
+  std::function<void(int64_t)> run;  // so many calls
 };
 
 /// Checks a case's result with these kernels, and times it if it is right.
@@ -39,8 +39,8 @@ Work make_product(const Bench& bench, const KernelCase& c, const cpu::Kernels& k
 Work make_row_work(const Bench& bench, const KernelCase& c, const cpu::Kernels& kernels);
 bool is_row_op(const std::string& op);
 
-/// How far `got` is from `want`, as a share of `bound`: 0 where they are equal, infinite for a NaN and
-/// for any distance where none is allowed.
+/// How far `got` is from `want`, as a share of `bound`: 0 where they are equal, infinite for a NaN
+/// and for any distance where none is allowed.
 inline double error_share(double got, double want, double bound) {
   if (got == want) return 0;
   const double share = std::fabs(got - want) / bound;

@@ -1,14 +1,17 @@
-// F3. The loops that find out what a machine can do at most, for any instruction set: the products of
-// a register tile with nothing around them, and reading. A kernel's speed is told as a share of theirs.
+// F3. The loops that find out what a machine can do at most, for any instruction set: the products
+// of a register tile with nothing around them, and reading. A kernel's speed is told as a share of
+// theirs.
 //
-//              a0   a1   a2   a3   a4   a5      broadcast from the first cache, as a product does it
+//              a0   a1   a2   a3   a4   a5      broadcast from the first cache, as a product does
+//              it
 //        ┌────┬────┬────┬────┬────┬────┬────┐
-//     w0 │    │ s00│ s01│ s02│ s03│ s04│ s05│   12 chains of sums: as many as 2 instructions a cycle
-//     w1 │    │ s10│ s11│ s12│ s13│ s14│ s15│   with up to 6 cycles of latency ask for
+//     w0 │    │ s00│ s01│ s02│ s03│ s04│ s05│   12 chains of sums: as many as 2 instructions a
+//     cycle w1 │    │ s10│ s11│ s12│ s13│ s14│ s15│   with up to 6 cycles of latency ask for
 //        └────┴────┴────┴────┴────┴────┴────┘
 //
 // Every factor is 1, so that the sums count the products: what a loop returns is what it did. The
-// compiler must not know that, or it would do less; it learns the ones and zeros from volatile words.
+// compiler must not know that, or it would do less; it learns the ones and zeros from volatile
+// words.
 #pragma once
 
 #include <cstddef>
@@ -91,8 +94,8 @@ int64_t run_fmas(int64_t iterations) {
   return 2 * total<float>(sums);
 }
 
-/// ORs `bytes` bytes together, eight vectors at a time and `times` times over; kAhead bytes further on,
-/// lines are asked for.
+/// ORs `bytes` bytes together, eight vectors at a time and `times` times over; kAhead bytes further
+/// on, lines are asked for.
 template <class V, int kAhead>
 uint64_t read_ahead(const std::byte* p, int64_t bytes, int64_t times) {
   using Ints = typename V::Ints;

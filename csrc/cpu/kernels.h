@@ -83,13 +83,14 @@ struct RopeArgs {
 
 /// What the machine can do at most with a table's instructions, for `cria bench kernels`.
 struct Ceilings {
-  /// A product's innermost instructions over and over, on factors of 1: products of bytes into int32
-  /// sums, and fused multiply-adds of floats. Both give the operations done, two a product, as their
-  /// sums counted them; 0 ≤ iterations ≤ kMostCeilingIterations.
+  /// A product's innermost instructions over and over, on factors of 1: products of bytes into
+  /// int32 sums, and fused multiply-adds of floats. Both give the operations done, two a product,
+  /// as their sums counted them; 0 ≤ iterations ≤ kMostCeilingIterations.
   int64_t (*dot)(int64_t iterations) = nullptr;
   int64_t (*fma)(int64_t iterations) = nullptr;
-  /// Reads memory `times` times: every 8-byte word of it, ORed together. `bytes` is a multiple of 512.
-  /// With `prefetch` it asks for lines 4 KB ahead, which some machines need for their full speed.
+  /// Reads memory `times` times: every 8-byte word of it, ORed together. `bytes` is a multiple of
+  /// 512. With `prefetch` it asks for lines 4 KB ahead, which some machines need for their full
+  /// speed.
   uint64_t (*read)(const std::byte* p, int64_t bytes, int64_t times, bool prefetch) = nullptr;
 };
 /// Floats count exactly up to 2^24.

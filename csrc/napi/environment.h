@@ -79,8 +79,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   std::set<ModelObject*> models_;
 };
 
-/// Whether a long call should give up: `cancelLoad(token)` was called, or the environment ends. Made on
-/// the JS thread, asked on any.
+/// Whether a long call should give up: `cancelLoad(token)` was called, or the environment ends.
+/// Made on the JS thread, asked on any.
 std::function<bool()> stop_check(Napi::Env env, const Napi::Value& token);
 
 /// A new JavaScript object of a class, and the native one behind it. Throws kBackend where there is

@@ -96,9 +96,8 @@ Napi::Value kernel_benchmark(const Napi::CallbackInfo& info) {
       bench::run_kernel_bench(cases, options, told, stopped);
       return true;
     };
-    return environment.run_async(info.Env(), run, [](Napi::Env env, bool) {
-      return env.Undefined();
-    });
+    return environment.run_async(info.Env(), run,
+                                 [](Napi::Env env, bool) { return env.Undefined(); });
   });
 }
 

@@ -2,7 +2,9 @@
 #include "bench/kernel_bench.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <thread>
 #include <vector>
 
 #include "bench/work.h"
@@ -42,12 +44,12 @@ struct Told {
 Told run(const std::vector<KernelCase>& cases, int threads) {
   Told told;
   bench::run_kernel_bench(cases, {threads, kQuick},
-                   {[&](const Limits& limits) { told.limits.push_back(limits); },
-                    [&](size_t index, const KernelResult& result) {
-                      CHECK_EQ(index, told.results.size());
-                      told.results.push_back(result);
-                    }},
-                   kNever);
+                          {[&](const Limits& limits) { told.limits.push_back(limits); },
+                           [&](size_t index, const KernelResult& result) {
+                             CHECK_EQ(index, told.results.size());
+                             told.results.push_back(result);
+                           }},
+                          kNever);
   return told;
 }
 
@@ -75,8 +77,9 @@ TEST(every_kernel_of_every_table_is_right_and_has_figures) {
         const bool good = !r.wrong && r.error <= 1 && r.rows >= 1 && r.cols >= 64 && r.bytes > 0 &&
                           r.operations > 0 && r.timing.best > 0 && r.timing.median >= r.timing.best;
         if (!good)
-          report(__FILE__, __LINE__, cat(table.variant, " ", cases[i].op, " ", cases[i].type,
-                                         " T=", cases[i].tokens, " error ", r.error));
+          report(__FILE__, __LINE__,
+                 cat(table.variant, " ", cases[i].op, " ", cases[i].type, " T=", cases[i].tokens,
+                     " error ", r.error));
       }
     }
   }
@@ -178,7 +181,8 @@ TEST(stopping_ends_it) {
   const std::function<bool()> soon = [&] { return ++asked > 3; };
   const KernelCase c{"matmul", "Q4_0", "", Place::kFirstCache, 0, 0, 1};
   CHECK_THROWS(ErrorCode::kAborted,
-               bench::run_kernel_bench({&c, 1}, {1, kQuick}, {[](const Limits&) {}, {}}, soon), "stopped");
+               bench::run_kernel_bench({&c, 1}, {1, kQuick}, {[](const Limits&) {}, {}}, soon),
+               "stopped");
 }
 
 TEST(timing_takes_the_middle_of_the_samples) {
@@ -187,6 +191,17 @@ TEST(timing_takes_the_middle_of_the_samples) {
       bench::time_calls([&](int64_t count) { calls += count; }, {4, 0}, kNever);
   CHECK_EQ(calls, int64_t{6});  // one untimed, one to see how long it takes
   CHECK(timing.best >= 0 && timing.median >= timing.best);
+}
+
+TEST(a_call_held_up_once_is_not_taken_for_a_long_one) {
+  int runs = 0;
+  int64_t most = 0;
+  const auto run = [&](int64_t count) {
+    if (++runs == 2) std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    most = std::max(most, count);
+  };
+  bench::time_calls(run, {1, 0.001}, kNever);
+  CHECK(most > 1);
 }
 
 }  // namespace cria::test

@@ -43,7 +43,8 @@ TEST(ceiling_reads_see_every_bit) {
         for (int turn = 0; turn < 200 && bytes > 0; ++turn) {
           const int64_t at = random.integer(0, bytes - 1);
           buffer[at] = std::byte{1};
-          CHECK_SAY(read() == uint64_t{1} << at % 8 * 8, table.variant, " byte ", at, " of ", bytes);
+          CHECK_SAY(read() == uint64_t{1} << at % 8 * 8, table.variant, " byte ", at, " of ",
+                    bytes);
           buffer[at] = std::byte{0};
         }
       }

@@ -5,8 +5,8 @@
 
 namespace cria::cpu::CRIA_TABLE {
 
-// A product of bytes is three instructions here, of which one waits for the sum before it: 6 chains are
-// enough, and 12 would leave no register for what lies between.
+// A product of bytes is three instructions here, of which one waits for the sum before it: 6 chains
+// are enough, and 12 would leave no register for what lies between.
 int64_t dot_ceiling(int64_t iterations) {
   return run_dots<Lanes, 3>(iterations);
 }

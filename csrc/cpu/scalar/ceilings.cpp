@@ -1,4 +1,5 @@
-// F3, scalar. What plain code does at most: cpu/ceiling_loops.h with one lane, as the compiler makes it.
+// F3, scalar. What plain code does at most: cpu/ceiling_loops.h with one lane, as the compiler
+// makes it.
 #include "cpu/ceiling_loops.h"
 #include "cpu/table.h"
 
