@@ -67,10 +67,9 @@ Napi::Value estimate(const Napi::CallbackInfo& info) {
             [path, options, available] {
               const gguf::File file = gguf::File::open(path);
               const Config config = read_checked_config(file);
-              // What is taken does not depend on the threads, so none is started for it.
-              DeviceOptions device = options.device;
-              device.threads = 1;
-              return plan_memory(file, config, *make_backend(device), options, available);
+              // Each thread has working memory of its own, so the plan is that of a real backend.
+              const auto backend = make_backend(options.device);
+              return plan_memory(file, config, *backend, options, available);
             },
             [available](Napi::Env env, const MemoryPlan& plan) {
               return from_plan(env, plan, available);

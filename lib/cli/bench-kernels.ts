@@ -195,8 +195,9 @@ function limitsTable(limits: KernelLimits): string {
   ])
   const memory = limits.memoryBytes > 0 ? `, memory ${bytes(limits.memoryBytes)}` : ''
   const caches = `L1 ${bytes(limits.l1Bytes)}, L2 ${bytes(limits.l2Bytes)}${memory}`
-  const barrier = `barrier of ${limits.threads} threads ${figure(limits.barrierMicroseconds)} µs`
-  return `${[head, dashes, ...rows].map(line).join('')}\n${caches}; ${barrier}\n`
+  const barrier = `; barrier of ${limits.threads} threads ${figure(limits.barrierMicroseconds)} µs`
+  const wait = limits.threads > 1 ? barrier : ''
+  return `${[head, dashes, ...rows].map(line).join('')}\n${caches}${wait}\n`
 }
 
 function toCsv({ rows }: KernelReport): string {

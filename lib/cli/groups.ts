@@ -65,7 +65,7 @@ const kvTypeFlag: Flag = {
 const mappedFlag: Flag = {
   name: 'mapped',
   kind: 'switch',
-  help: 'compute on the mapped file, without a copy of the weights: less memory, slower'
+  help: 'compute on the file itself: less memory, slower'
 }
 
 export const loadFlags: readonly Flag[] = [modelFlag, ...loadNumbers, kvTypeFlag, mappedFlag]

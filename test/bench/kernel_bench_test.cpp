@@ -2,7 +2,9 @@
 #include "bench/kernel_bench.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <thread>
 #include <vector>
 
 #include "bench/work.h"
@@ -189,6 +191,17 @@ TEST(timing_takes_the_middle_of_the_samples) {
       bench::time_calls([&](int64_t count) { calls += count; }, {4, 0}, kNever);
   CHECK_EQ(calls, int64_t{6});  // one untimed, one to see how long it takes
   CHECK(timing.best >= 0 && timing.median >= timing.best);
+}
+
+TEST(a_call_held_up_once_is_not_taken_for_a_long_one) {
+  int runs = 0;
+  int64_t most = 0;
+  const auto run = [&](int64_t count) {
+    if (++runs == 2) std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    most = std::max(most, count);
+  };
+  bench::time_calls(run, {1, 0.001}, kNever);
+  CHECK(most > 1);
 }
 
 }  // namespace cria::test
