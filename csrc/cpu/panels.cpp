@@ -318,7 +318,8 @@ void unpack_blocks(DType type, const std::byte* panel, int64_t cols, int64_t r, 
   for (int64_t n = 0; n < count / layout.scale_inputs; ++n, group += layout.scale_bytes) {
     Block block{};
     unpack_scales(group, r, block);
-    uint8_t bytes[sizeof(Block)];
+    // GCC 12 warns that its vectorized loops for other types might write past this one's fields.
+    uint8_t bytes[sizeof(Block) + 32];
     std::memcpy(bytes, &block, sizeof block);
     for (int j = 0; j < per_block; ++j, planes += layout.planes() * kPlane) {
       const Fields f = fields(type, j);
@@ -328,7 +329,7 @@ void unpack_blocks(DType type, const std::byte* panel, int64_t cols, int64_t r, 
       write_field(f.low, codes, 0, bytes);
       write_field(f.high, codes, low_bits, bytes);
     }
-    std::memcpy(row + n * static_cast<int64_t>(sizeof bytes), bytes, sizeof bytes);
+    std::memcpy(row + n * static_cast<int64_t>(sizeof block), bytes, sizeof block);
   }
 }
 
