@@ -204,7 +204,8 @@ TEST(keys_and_values_in_8_bits_take_8_5_bits_and_whole_groups) {
   };
   const TinyLlama fits({.width = 128, .heads = 4, .kv_heads = 2, .context = 256});
   const uint64_t lists = 256 / kPageTokens * 4;  // 4 bytes a page for the list of free ones
-  const uint64_t elements = uint64_t{2} * 2 * 2 * 32 * 256;  // keys, values · layers · heads · width
+  const uint64_t elements =
+      uint64_t{2} * 2 * 2 * 32 * 256;  // keys, values · layers · heads · width
   CHECK_EQ(kv_bytes(fits, KvType::kF16), elements * 2 + lists);
   CHECK_EQ(kv_bytes(fits, KvType::kQ8_0), elements * 17 / 16 + lists);
   CHECK_THROWS(ErrorCode::kUnsupported, kv_bytes(TinyLlama({}), KvType::kQ8_0),
