@@ -18,7 +18,6 @@ namespace {
 
 using cpu::Activation;
 using cpu::Kernels;
-using cpu::kPanelPair;
 using cpu::kPanelRows;
 
 /// Rows that differ; a weight repeats them. A prime, so that no panel equals its neighbours.
@@ -87,10 +86,10 @@ class Product {
     next_copy_ = 0;
     run(1);
     double worst = 0;
-    const int64_t pairs = rows_ / kPanelPair, few = std::min(tokens_, kCheckedTokens);
+    const int64_t pairs = rows_ / kPanelRows, few = std::min(tokens_, kCheckedTokens);
     for (const int64_t pair : {int64_t{0}, pairs / 2, pairs - 1})
       for (const int64_t first : {int64_t{0}, tokens_ - few})
-        worst = std::max(worst, check_part(pair * kPanelPair, first, few));
+        worst = std::max(worst, check_part(pair * kPanelRows, first, few));
     return worst;
   }
 
@@ -100,14 +99,14 @@ class Product {
   void choose_shape(const KernelCase& c) {
     const int64_t block = dtype_info(type_).block_weights, grain = std::max<int64_t>(block, 64);
     const auto pair_bytes = [&](int64_t cols) {
-      return cpu::packed_bytes(type_, kPanelPair, cols);
+      return cpu::packed_bytes(type_, kPanelRows, cols);
     };
     if (from_memory_) {
       rows_ = c.rows;
       cols_ = c.cols;
-      if (rows_ < 1 || rows_ % kPanelPair != 0 || cols_ < 1 || cols_ % grain != 0) {
+      if (rows_ < 1 || rows_ % kPanelRows != 0 || cols_ < 1 || cols_ % grain != 0) {
         fail(ErrorCode::kBadArgument, "a product of ", rows_, "×", cols_, " weights of type ",
-             c.type, "; rows must be a multiple of ", kPanelPair, " and columns of ", grain);
+             c.type, "; rows must be a multiple of ", kPanelRows, " and columns of ", grain);
       }
       return;
     }
@@ -116,7 +115,7 @@ class Product {
     const int64_t budget = (first ? bench_.caches.first : bench_.caches.second) / 2;
     const int64_t fitting = budget / pair_bytes(grain) * grain;
     cols_ = std::clamp<int64_t>(fitting, grain, first ? 1024 : 2048) / grain * grain;
-    rows_ = first ? kPanelPair : kPanelPair * std::max<int64_t>(1, budget / pair_bytes(cols_));
+    rows_ = first ? kPanelRows : kPanelRows * std::max<int64_t>(1, budget / pair_bytes(cols_));
   }
 
   /// The distinct rows, and of each block of them the largest magnitude.
@@ -222,7 +221,7 @@ class Product {
   void share_out(int64_t copy) {
     const std::byte* weight = weights_ + copy * stride_;
     const int64_t pieces = bench_.pool.threads() * kPiecesPerThread;
-    const int64_t piece = round_up((rows_ + pieces - 1) / pieces, kPanelPair);
+    const int64_t piece = round_up((rows_ + pieces - 1) / pieces, kPanelRows);
     std::atomic<int64_t> next{0};
     bench_.pool.run([&](int, int) {
       while (!bench_.stopped()) {
@@ -236,19 +235,19 @@ class Product {
 
   /// The worst error of a pair of panels × some tokens, in the results of every product of a call.
   double check_part(int64_t first_row, int64_t t0, int64_t tokens) const {
-    std::vector<float> want(static_cast<size_t>(tokens * kPanelPair));
-    multiply(bench_.reference, weights_, first_row, kPanelPair, t0, tokens, want.data(),
-             kPanelPair);
+    std::vector<float> want(static_cast<size_t>(tokens * kPanelRows));
+    multiply(bench_.reference, weights_, first_row, kPanelRows, t0, tokens, want.data(),
+             kPanelRows);
     double worst = 0;
     for (int64_t t = 0; t < tokens; ++t) {
-      for (int64_t r = 0; r < kPanelPair; ++r) {
+      for (int64_t r = 0; r < kPanelRows; ++r) {
         const float* most = magnitudes_.data() + (first_row + r) % kDistinct * cols_;
         const float* x = x_.data() + (t0 + t) * cols_;
         double terms = 0;
         for (int64_t k = 0; k < cols_; ++k) terms += double{most[k]} * std::fabs(double{x[k]});
         for (int64_t i = 0; i < products(); ++i) {
           const float got = out(i)[(t0 + t) * rows_ + first_row + r];
-          const float expected = want[static_cast<size_t>(t * kPanelPair + r)];
+          const float expected = want[static_cast<size_t>(t * kPanelRows + r)];
           worst = std::max(worst, error_share(got, expected, kTolerance * terms));
         }
       }

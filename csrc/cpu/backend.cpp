@@ -27,7 +27,7 @@ void decode_row(const Weight& w, int64_t id, float* out) {
   const std::byte* panel = data + id / kPanelRows * panel_bytes(w.type, w.cols);
   for (int64_t first = 0; first < w.cols; first += kStretch) {
     const int64_t count = std::min(kStretch, w.cols - first);
-    unpack_row(w.type, panel, w.cols, id % kPanelRows, first, count, blocks);
+    unpack_row(w.type, panel, id % kPanelRows, first, count, blocks);
     dequantize_row(w.type, blocks, out + first, count);
   }
 }
@@ -96,7 +96,7 @@ Weight CpuBackend::import_weight(DType type, int64_t rows, int64_t cols, const s
   if (!memory) return {type, rows, cols, data, false};
   auto* panels = static_cast<std::byte*>(memory);
   const int64_t bytes = panel_bytes(type, cols), row = row_bytes(type, cols);
-  for_each(pool_, (rows + kPanelRows - 1) / kPanelRows, [&](int64_t p) {
+  for_each(pool_, panel_count(rows), [&](int64_t p) {
     const int64_t first = p * kPanelRows;
     pack_panel(type, data + first * row, std::min(kPanelRows, rows - first), cols,
                panels + p * bytes);

@@ -44,13 +44,13 @@ struct MatmulArgs {
 struct PanelArgs {
   const std::byte* weights = nullptr;  // the first panel, at a multiple of 64
   int64_t panel_bytes = 0;             // from one panel to the next
-  int64_t panels = 0;                  // an even number
-  int64_t cols = 0;                    // K
-  const std::byte* x = nullptr;        // T rows in the form the kernel wants
-  int64_t x_stride = 0;                // bytes from one token to the next
-  int64_t tokens = 0;                  // T
-  float* out = nullptr;                // [T × 16·panels]
-  int64_t out_stride = 0;              // floats from one token to the next
+  int64_t panels = 0;
+  int64_t cols = 0;              // K
+  const std::byte* x = nullptr;  // T rows in the form the kernel wants
+  int64_t x_stride = 0;          // bytes from one token to the next
+  int64_t tokens = 0;            // T
+  float* out = nullptr;          // [T × 32·panels]
+  int64_t out_stride = 0;        // floats from one token to the next
 };
 
 /// The kernels of one weight type: for weights as they lie in the file, and for packed ones.

@@ -57,16 +57,18 @@ void float_panels(const PanelArgs& a, int64_t t, int64_t first, int64_t count) {
   constexpr int64_t kRows = kVectors * V::kCount;
   const Columns x{a.x + t * a.x_stride, a.x_stride, a.cols};
   int64_t row = 0;
+  const auto weights = [&] {
+    constexpr int64_t kBytes = kType == DType::kF32 ? 4 : 2;
+    return a.weights + row / kPanelRows * a.panel_bytes + row % kPanelRows * kBytes;
+  };
   for (; row + kRows <= a.panels * kPanelRows; row += kRows)
-    multiply_floats<V, kType, kVectors, kColumns>(a.weights + row / kPanelRows * a.panel_bytes,
-                                                  a.panel_bytes, x, first, count,
+    multiply_floats<V, kType, kVectors, kColumns>(weights(), a.panel_bytes, x, first, count,
                                                   a.out + t * a.out_stride + row, a.out_stride);
   if constexpr (kVectors > kTileVectors) {
-    // Panels come in twos, and what is left of them is a multiple of kTileVectors vectors.
+    // What is left of the panels is a multiple of kTileVectors vectors.
     for (; row < a.panels * kPanelRows; row += kTileVectors * V::kCount)
       multiply_floats<V, kType, kTileVectors, kColumns>(
-          a.weights + row / kPanelRows * a.panel_bytes, a.panel_bytes, x, first, count,
-          a.out + t * a.out_stride + row, a.out_stride);
+          weights(), a.panel_bytes, x, first, count, a.out + t * a.out_stride + row, a.out_stride);
   }
 }
 

@@ -3,8 +3,7 @@
 // scales as floats. Internal linkage, as in cpu/activations.h.
 //
 // An instruction set comes as V (its lanes.h): V::kCount rows to a vector, V::Ints of that many
-// int32 or four times as many bytes, V::Floats. A vector of rows is the panel's lower or upper part
-// where V::kCount is 8, and the whole panel where it is 16.
+// int32 or four times as many bytes, V::Floats. A panel is 2 or 4 vectors of rows.
 #pragma once
 
 #include "cpu/panels.h"
@@ -138,92 +137,95 @@ template <class V, DType kType>
 /// The scale s of sub-block j, from the super-block's group of scales at the vector's first row.
 template <class V, DType kType>
 typename V::Ints sub_scale(const std::byte* group, int j) {
-  const auto low = V::widen_unsigned(group + kPanelRows * j);
+  const auto low = V::widen_unsigned(group + kByteRow * j);
   if constexpr (kType == DType::kQ4_K || kType == DType::kQ5_K) {
-    const auto high = V::widen_unsigned(group + kPanelRows * (8 + j % 4));
+    const auto high = V::widen_unsigned(group + kByteRow * (8 + j % 4));
     const auto two = V::both(V::shift_right_words(high, 4 * (j / 4)), V::words(3));
     return V::either(V::both(low, V::words(15)), V::shift_left_words(two, 4));
   }
   if constexpr (kType == DType::kQ2_K) return V::both(low, V::words(15));
-  return V::widen_signed(group + kPanelRows * j);
+  return V::widen_signed(group + kByteRow * j);
 }
 
 /// The minimum m of sub-block j.
 template <class V, DType kType>
 typename V::Ints sub_minimum(const std::byte* group, int j) {
-  const auto low = V::shift_right_words(V::widen_unsigned(group + kPanelRows * j), 4);
+  const auto low = V::shift_right_words(V::widen_unsigned(group + kByteRow * j), 4);
   if constexpr (kType == DType::kQ2_K) return low;
-  const auto high = V::widen_unsigned(group + kPanelRows * (8 + j % 4));
+  const auto high = V::widen_unsigned(group + kByteRow * (8 + j % 4));
   const auto two = V::both(V::shift_right_words(high, 4 * (j / 4) + 2), V::words(3));
   return V::either(low, V::shift_left_words(two, 4));
 }
 
-/// Weights read from their panels, block by block, decoded in registers.
+/// Weights read from a panel, block by block, decoded in registers. Vector v is the v-th of the
+/// panel's vectors of rows from the first one on that `panel` points at.
 template <class V, DType kType>
 class PackedWeights {
  public:
   using K = KindOf<kType>;
   static constexpr PanelLayout kLayout = panel_layout(kType);
 
-  /// Vectors of rows from `panel` on, blocks from number `block` on.
-  PackedWeights(const std::byte* panel, int64_t panel_stride, int64_t cols, int64_t block)
-      : codes_(panel + block * kBlockBytes),
-        scales_(panel + panel_code_bytes(kType, cols) +
-                block * 32 / kLayout.scale_inputs * kLayout.scale_bytes),
-        stride_(panel_stride) {}
+  /// One group of a panel.
+  class Group {
+   public:
+    explicit Group(const std::byte* group, int64_t row) : group_(group), row_(row) {}
 
-  Quads<V> block(int64_t b, int v) const {
-    const std::byte* planes = codes_ + panel(v) + b * kBlockBytes;
-    if (v % kParts == 0) fetch(planes + kAhead);
-    return decode_block<V, kType>(planes + part(v) * 4);
-  }
-  /// Of block b, or of sub-block number b counted from the first super-block.
-  typename V::Floats scale(int64_t b, int v) const {
-    if constexpr (K::kSuper) {
-      constexpr int64_t kSubs = 256 / K::kSub;
-      const std::byte* g = group(b / kSubs, v);
-      const auto s = sub_scale<V, kType>(g + part(v), static_cast<int>(b % kSubs));
-      return V::multiply(V::to_floats(s), V::halves(g + kHalves + part(v) * 2));
-    } else {
-      return V::halves(group(b, v) + part(v) * 2);
+    Quads<V> block(int64_t j, int v) const {
+      const std::byte* planes = group_ + kLayout.scale_bytes + j * kLayout.block_bytes();
+      if (v == 0) fetch(planes + kAhead, kLayout.block_bytes());
+      return decode_block<V, kType>(planes + 4 * row(v));
     }
-  }
-  typename V::Floats minimum(int64_t b, int v) const {
-    return V::halves(group(b, v) + 32 + part(v) * 2);
-  }
-  /// The minimums of sub-blocks 2i and 2i + 1 as int16, the first in the low half.
-  typename V::Ints minimum_pair(int64_t super, int i, int v) const {
-    const std::byte* g = group(super, v) + part(v);
-    return V::either(sub_minimum<V, kType>(g, 2 * i),
-                     V::shift_left_words(sub_minimum<V, kType>(g, 2 * i + 1), 16));
-  }
-  typename V::Floats minimum_scale(int64_t super, int v) const {
-    return V::halves(group(super, v) + kHalves + 32 + part(v) * 2);
+    /// Of the block, or of sub-block j of the super-block.
+    typename V::Floats scale(int64_t j, int v) const {
+      if constexpr (K::kSuper) {
+        const auto s = sub_scale<V, kType>(group_ + row(v), static_cast<int>(j));
+        return V::multiply(V::to_floats(s), V::halves(group_ + kHalves + 2 * row(v)));
+      } else {
+        return V::halves(group_ + 2 * row(v));
+      }
+    }
+    typename V::Floats minimum(int v) const { return V::halves(group_ + kHalfRow + 2 * row(v)); }
+    /// The minimums of sub-blocks 2i and 2i + 1 as int16, the first in the low half.
+    typename V::Ints minimum_pair(int i, int v) const {
+      const std::byte* g = group_ + row(v);
+      return V::either(sub_minimum<V, kType>(g, 2 * i),
+                       V::shift_left_words(sub_minimum<V, kType>(g, 2 * i + 1), 16));
+    }
+    typename V::Floats minimum_scale(int v) const {
+      return V::halves(group_ + kHalves + kHalfRow + 2 * row(v));
+    }
+
+   private:
+    int64_t row(int v) const { return row_ + v * V::kCount; }
+
+    const std::byte* group_;
+    int64_t row_;
+  };
+
+  /// Groups of a panel from number `first` on, rows from `row` on.
+  PackedWeights(const std::byte* panel, int64_t first, int64_t row)
+      : groups_(panel + first * kLayout.group_bytes()), row_(row) {}
+
+  Group group(int64_t n) const {
+    const std::byte* group = groups_ + n * kLayout.group_bytes();
+    fetch(group + kAhead, kLayout.scale_bytes);
+    return Group(group, row_);
   }
 
  private:
-  static constexpr int64_t kBlockBytes = kLayout.planes() * kPlane;
-  /// How far ahead of a block the memory is asked for. The processor's own prefetch stops at the
-  /// pages of 4 KB that it knows of; two pages hide the way to memory at 40 GB/s (200 ns). Past the
-  /// end of the weights it asks for nothing that faults.
+  /// How far ahead of what is read the memory is asked for. The processor's own prefetch stops at
+  /// the pages of 4 KB that it knows of; two pages hide the way to memory at 40 GB/s (200 ns). Past
+  /// the end of the weights it asks for nothing that faults.
   static constexpr int64_t kAhead = 8192;
-
-  static void fetch(const std::byte* p) {
-    for (int64_t i = 0; i < kBlockBytes; i += kPlane) __builtin_prefetch(p + i);
-  }
   /// Where d lies in a super-block's group; dmin follows.
-  static constexpr int64_t kHalves = kLayout.scale_bytes - (K::kMinimum ? 64 : 32);
-  static constexpr int kParts = kPanelRows / V::kCount;
+  static constexpr int64_t kHalves = kLayout.scale_bytes - (K::kMinimum ? 2 : 1) * kHalfRow;
 
-  int64_t panel(int v) const { return v / kParts * stride_; }
-  static constexpr int64_t part(int v) { return v % kParts * V::kCount; }  // rows
-  const std::byte* group(int64_t i, int v) const {
-    return scales_ + panel(v) + i * kLayout.scale_bytes;
+  static void fetch(const std::byte* p, int64_t bytes) {
+    for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
   }
 
-  const std::byte* codes_;
-  const std::byte* scales_;
-  int64_t stride_;
+  const std::byte* groups_;
+  int64_t row_;
 };
 
 }  // namespace

@@ -38,47 +38,61 @@ constexpr int kTileVectors = 2;
 
 /// Rows of a tile unpacked: codes as bytes, scales as floats.
 template <class V, class K>
-struct UnpackedWeights {
-  static constexpr int64_t kBlocks = kTileInputs / 32, kSupers = kTileInputs / 256;
-  static constexpr int64_t kScales = kTileInputs / K::kSub, kPairs = 128 / K::kSub;
+class UnpackedWeights {
+ public:
+  static constexpr int64_t kGroupInputs = K::kSuper ? 256 : 32, kBlocks = kGroupInputs / 32;
 
-  alignas(64) typename V::Ints codes[kBlocks][8][kTileVectors];
-  typename V::Floats scales[kScales][kTileVectors];
-  typename V::Floats minimums[K::kSuper ? kSupers : kBlocks][kTileVectors];
-  typename V::Ints pairs[K::kSuper && K::kMinimum ? kSupers * kPairs : 1][kTileVectors];
+  class Group {
+   public:
+    explicit Group(const UnpackedWeights* tile, int64_t n) : tile_(tile), n_(n) {}
 
-  struct Block {
-    const typename V::Ints (*quads)[kTileVectors];
-    int v;
-    typename V::Ints operator[](int q) const { return quads[q][v]; }
+    struct Block {
+      const typename V::Ints (*quads)[kTileVectors];
+      int v;
+      typename V::Ints operator[](int q) const { return quads[q][v]; }
+    };
+    Block block(int64_t j, int v) const { return {tile_->codes_[n_ * kBlocks + j], v}; }
+    typename V::Floats scale(int64_t j, int v) const { return tile_->scales_[n_ * kSubs + j][v]; }
+    typename V::Floats minimum(int v) const { return tile_->minimums_[n_][v]; }
+    typename V::Ints minimum_pair(int i, int v) const { return tile_->pairs_[n_ * kPairs + i][v]; }
+    typename V::Floats minimum_scale(int v) const { return tile_->minimums_[n_][v]; }
+
+   private:
+    const UnpackedWeights* tile_;
+    int64_t n_;
   };
-  Block block(int64_t b, int v) const { return {codes[b], v}; }
-  typename V::Floats scale(int64_t b, int v) const { return scales[b][v]; }
-  typename V::Floats minimum(int64_t b, int v) const { return minimums[b][v]; }
-  typename V::Ints minimum_pair(int64_t super, int i, int v) const {
-    return pairs[super * kPairs + i][v];
-  }
-  typename V::Floats minimum_scale(int64_t super, int v) const { return minimums[super][v]; }
+
+  Group group(int64_t n) const { return Group(this, n); }
 
   template <class Packed>
-  void unpack(const Packed& from, int64_t blocks) {
-    for (int v = 0; v < kTileVectors; ++v) {
-      for (int64_t b = 0; b < blocks; ++b) {
-        const Quads<V> quads = from.block(b, v);
+  void unpack(const Packed& from, int64_t groups) {
+    for (int64_t n = 0; n < groups; ++n) {
+      const auto group = from.group(n);
+      for (int v = 0; v < kTileVectors; ++v) {
+        for (int64_t j = 0; j < kBlocks; ++j) {
+          const Quads<V> quads = group.block(j, v);
 #pragma GCC unroll 8
-        for (int q = 0; q < 8; ++q) codes[b][q][v] = quads[q];
-        if constexpr (!K::kSuper && K::kMinimum) minimums[b][v] = from.minimum(b, v);
-      }
-      for (int64_t s = 0; s < blocks * 32 / K::kSub; ++s) scales[s][v] = from.scale(s, v);
-      if constexpr (K::kSuper && K::kMinimum) {
-        for (int64_t super = 0; super < blocks / 8; ++super) {
-          for (int i = 0; i < kPairs; ++i)
-            pairs[super * kPairs + i][v] = from.minimum_pair(super, i, v);
-          minimums[super][v] = from.minimum_scale(super, v);
+          for (int q = 0; q < 8; ++q) codes_[n * kBlocks + j][q][v] = quads[q];
+        }
+        for (int64_t j = 0; j < kSubs; ++j) scales_[n * kSubs + j][v] = group.scale(j, v);
+        if constexpr (K::kMinimum && K::kSuper) {
+          for (int i = 0; i < kPairs; ++i) pairs_[n * kPairs + i][v] = group.minimum_pair(i, v);
+          minimums_[n][v] = group.minimum_scale(v);
+        } else if constexpr (K::kMinimum) {
+          minimums_[n][v] = group.minimum(v);
         }
       }
     }
   }
+
+ private:
+  static constexpr int64_t kGroups = kTileInputs / kGroupInputs, kSubs = kGroupInputs / K::kSub,
+                           kPairs = K::kSuper && K::kMinimum ? kSubs / 2 : 0;
+
+  alignas(64) typename V::Ints codes_[kTileInputs / 32][8][kTileVectors];
+  typename V::Floats scales_[kGroups * kSubs][kTileVectors];
+  typename V::Floats minimums_[kGroups][kTileVectors];
+  typename V::Ints pairs_[kPairs > 0 ? kGroups* kPairs : 1][kTileVectors];
 };
 
 /// Columns of activations: the first, the distance to the next, and where the parts of one lie.
@@ -135,17 +149,18 @@ void multiply_plain(const Weights& weights, const Columns& x, int64_t first, int
     const int64_t group = 4 * (first + b);
     typename V::Ints sums[kVectors][kColumns];
     start_sums<V, K::kZero>(column, zeros_at + group, sums);
-    decltype(weights.block(b, 0)) block[kVectors];
-    for (int v = 0; v < kVectors; ++v) block[v] = weights.block(b, v);
+    const auto weight = weights.group(b);
+    decltype(weight.block(0, 0)) block[kVectors];
+    for (int v = 0; v < kVectors; ++v) block[v] = weight.block(0, v);
     add_quads<V, K, kVectors, kColumns, 0, 8>(block, column, 32 * (first + b), sums);
     for (int v = 0; v < kVectors; ++v) {
-      const Floats d = weights.scale(b, v);
+      const Floats d = weight.scale(0, v);
       for (int c = 0; c < kColumns; ++c) {
         const Floats scale = V::multiply(d, V::broadcast(column[c] + scales_at + group));
         total[v][c] = V::fma(V::to_floats(sums[v][c]), scale, total[v][c]);
       }
       if constexpr (K::kMinimum) {
-        const Floats m = weights.minimum(b, v);
+        const Floats m = weight.minimum(v);
         for (int c = 0; c < kColumns; ++c)
           total[v][c] = V::fma(m, V::broadcast(column[c] + sums_at + group), total[v][c]);
       }
@@ -157,9 +172,9 @@ void multiply_plain(const Weights& weights, const Columns& x, int64_t first, int
 }
 
 /// part −= dmin · Σ_j m_j · Σ_i a_i of one super-block.
-template <class V, class K, int kVectors, int kColumns, class Weights>
-void take_minimums(const Weights& weights, const std::byte* const (&column)[kColumns], int64_t at,
-                   int64_t super, typename V::Floats (&part)[kVectors][kColumns]) {
+template <class V, class K, int kVectors, int kColumns, class Group>
+void take_minimums(const Group& weight, const std::byte* const (&column)[kColumns], int64_t at,
+                   typename V::Floats (&part)[kVectors][kColumns]) {
   typename V::Ints sums[kVectors][kColumns];
   for (int v = 0; v < kVectors; ++v)
     for (int c = 0; c < kColumns; ++c) sums[v][c] = V::no_ints();
@@ -167,12 +182,12 @@ void take_minimums(const Weights& weights, const std::byte* const (&column)[kCol
 #pragma GCC unroll 8
   for (int i = 0; i < kPairs; ++i)
     for (int v = 0; v < kVectors; ++v) {
-      const auto pair = weights.minimum_pair(super, i, v);
+      const auto pair = weight.minimum_pair(i, v);
       for (int c = 0; c < kColumns; ++c)
         sums[v][c] = V::dot_pairs(sums[v][c], pair, V::quad(column[c] + at + 4 * i));
     }
   for (int v = 0; v < kVectors; ++v) {
-    const auto dmin = weights.minimum_scale(super, v);
+    const auto dmin = weight.minimum_scale(v);
     for (int c = 0; c < kColumns; ++c)
       part[v][c] = V::fnma(V::to_floats(sums[v][c]), dmin, part[v][c]);
   }
@@ -193,21 +208,20 @@ void multiply_super(const Weights& weights, const Columns& x, int64_t first, int
                 zeros_at = Layout::template zeros<K::kSub>(x.cols);
   for (int64_t super = 0; super < count / 8; ++super) {
     const int64_t at = first / 8 + super;  // super-block of the columns
+    const auto weight = weights.group(super);
     Floats part[kVectors][kColumns];
     for (int v = 0; v < kVectors; ++v)
       for (int c = 0; c < kColumns; ++c) part[v][c] = V::zeros();
     for (int64_t j = 0; j < 8; ++j) {
-      const int64_t b = 8 * super + j;
-      decltype(weights.block(b, 0)) block[kVectors];
-      for (int v = 0; v < kVectors; ++v) block[v] = weights.block(b, v);
+      const int64_t b = 8 * at + j;  // block of the columns
+      decltype(weight.block(j, 0)) block[kVectors];
+      for (int v = 0; v < kVectors; ++v) block[v] = weight.block(j, v);
       const auto sub_block = [&]<int kHalf>() {
-        const int64_t sub = b * kHalves + kHalf;
         typename V::Ints sums[kVectors][kColumns];
-        start_sums<V, K::kZero>(column, zeros_at + 4 * ((first + b) * kHalves + kHalf), sums);
-        add_quads<V, K, kVectors, kColumns, kHalf * 4, 8 / kHalves>(block, column, 32 * (first + b),
-                                                                    sums);
+        start_sums<V, K::kZero>(column, zeros_at + 4 * (b * kHalves + kHalf), sums);
+        add_quads<V, K, kVectors, kColumns, kHalf * 4, 8 / kHalves>(block, column, 32 * b, sums);
         for (int v = 0; v < kVectors; ++v) {
-          const Floats scale = weights.scale(sub, v);
+          const Floats scale = weight.scale(j * kHalves + kHalf, v);
           for (int c = 0; c < kColumns; ++c)
             part[v][c] = V::fma(V::to_floats(sums[v][c]), scale, part[v][c]);
         }
@@ -216,7 +230,7 @@ void multiply_super(const Weights& weights, const Columns& x, int64_t first, int
       if constexpr (kHalves == 2) sub_block.template operator()<1>();
     }
     if constexpr (K::kMinimum)
-      take_minimums<V, K>(weights, column, sums_at + 512 / K::kSub * at, super, part);
+      take_minimums<V, K>(weight, column, sums_at + 512 / K::kSub * at, part);
     for (int c = 0; c < kColumns; ++c) {
       const Floats dx = V::broadcast(column[c] + scales_at + 4 * at);
       for (int v = 0; v < kVectors; ++v) {
@@ -247,40 +261,50 @@ void with_columns(int64_t count, const Body& body) {
   body.template operator()<kMost>();
 }
 
-/// Few columns: straight from the panels.
+/// Few columns: straight from the panels, in as many passes as registers hold sums for. Where that
+/// is more than one, all take a stretch of a panel before the next, which the later ones find in
+/// the first-level cache.
 template <class V, DType kType>
 void multiply_direct(const PanelArgs& a) {
   using K = KindOf<kType>;
-  const Columns x{a.x, a.x_stride, a.cols};
-  with_columns<V::kDirectColumns>(a.tokens, [&]<int kColumns>() {
-    // Two panels at a time are two streams of memory, as long as registers hold their sums.
-    constexpr int kPanels = V::kCount == kPanelRows && kColumns <= 4 ? 2 : 1;
-    constexpr int kVectors = kPanels * kPanelRows / V::kCount;
-    for (int64_t p = 0; p < a.panels; p += kPanels) {
-      const PackedWeights<V, kType> weights(a.weights + p * a.panel_bytes, a.panel_bytes, a.cols,
-                                            0);
-      multiply_blocks<V, K, kVectors, kColumns>(weights, x, 0, a.cols / 32, true,
-                                                a.out + p * kPanelRows, a.out_stride);
+  constexpr int64_t kRows = kTileVectors * V::kCount, kGroupBlocks = K::kSuper ? 8 : 1;
+  const int64_t passes = (a.tokens + V::kPassColumns - 1) / V::kPassColumns;
+  const int64_t columns = (a.tokens + passes - 1) / passes;  // of a pass; the last may have fewer
+  const int64_t blocks = a.cols / 32, stretch = passes == 1 ? blocks : kTileInputs / 32;
+  for (int64_t row = 0; row < a.panels * kPanelRows; row += kRows) {
+    const std::byte* panel = a.weights + row / kPanelRows * a.panel_bytes;
+    for (int64_t first = 0; first < blocks; first += stretch) {
+      const PackedWeights<V, kType> weights(panel, first / kGroupBlocks, row % kPanelRows);
+      const int64_t count = blocks - first < stretch ? blocks - first : stretch;
+      for (int64_t t = 0; t < a.tokens; t += columns) {
+        const Columns x{a.x + t * a.x_stride, a.x_stride, a.cols};
+        const int64_t width = a.tokens - t < columns ? a.tokens - t : columns;
+        with_columns<V::kPassColumns>(width, [&]<int kColumns>() {
+          multiply_blocks<V, K, kTileVectors, kColumns>(
+              weights, x, first, count, first == 0, a.out + t * a.out_stride + row, a.out_stride);
+        });
+      }
     }
-  });
+  }
 }
 
 /// Many columns: tile by tile of unpacked weights.
 template <class V, DType kType>
 void multiply_tiled(const PanelArgs& a) {
   using K = KindOf<kType>;
-  UnpackedWeights<V, K> tile;
+  using Tile = UnpackedWeights<V, K>;
+  Tile tile;
   constexpr int64_t kRows = kTileVectors * V::kCount, kBlocks = kTileInputs / 32;
-  constexpr int64_t kTilesPerPanelPair = kPanelPair / kRows;
   for (int64_t first = 0; first < a.cols / 32; first += kBlocks) {
     const int64_t left = a.cols / 32 - first, count = left < kBlocks ? left : kBlocks;
-    for (int64_t n = 0; n < a.panels / 2 * kTilesPerPanelPair; ++n) {
-      const std::byte* panel = a.weights + n * kRows / kPanelRows * a.panel_bytes;
-      tile.unpack(PackedWeights<V, kType>(panel, a.panel_bytes, a.cols, first), count);
+    for (int64_t row = 0; row < a.panels * kPanelRows; row += kRows) {
+      const std::byte* panel = a.weights + row / kPanelRows * a.panel_bytes;
+      tile.unpack(PackedWeights<V, kType>(panel, first / Tile::kBlocks, row % kPanelRows),
+                  count / Tile::kBlocks);
       for (int64_t t = 0; t < a.tokens; t += V::kTileColumns) {
         const Columns x{a.x + t * a.x_stride, a.x_stride, a.cols};
         const int64_t columns = a.tokens - t < V::kTileColumns ? a.tokens - t : V::kTileColumns;
-        float* out = a.out + t * a.out_stride + n * kRows;
+        float* out = a.out + t * a.out_stride + row;
         with_columns<V::kTileColumns>(columns, [&]<int kColumns>() {
           multiply_blocks<V, K, kTileVectors, kColumns>(tile, x, first, count, first == 0, out,
                                                         a.out_stride);

@@ -10,8 +10,6 @@
 namespace cria::cpu {
 namespace {
 
-constexpr int64_t kLine = 64;
-
 /// Where the bits of 32 codes lie in a block of the file.
 struct Field {
   enum Kind {
@@ -154,22 +152,22 @@ void read_planes(const PanelLayout& layout, const uint8_t* planes, int64_t r, ui
   });
 }
 
-// ---- scales: of row r, from a block of the file to the panel's group of 16 rows, and back
+// ---- scales: of row r, from a block of the file to the panel's group of 32 rows, and back
 // ---------
 
-void put_half(std::byte* group, int at, int64_t r, uint16_t half) {
+void put_half(std::byte* group, int64_t at, int64_t r, uint16_t half) {
   std::memcpy(group + at + 2 * r, &half, sizeof half);
 }
-uint16_t get_half(const std::byte* group, int at, int64_t r) {
+uint16_t get_half(const std::byte* group, int64_t at, int64_t r) {
   uint16_t half;
   std::memcpy(&half, group + at + 2 * r, sizeof half);
   return half;
 }
 uint8_t* column(std::byte* group, int j, int64_t r) {
-  return reinterpret_cast<uint8_t*>(group) + kPanelRows * j + r;
+  return reinterpret_cast<uint8_t*>(group) + kByteRow * j + r;
 }
 const uint8_t* column(const std::byte* group, int j, int64_t r) {
-  return reinterpret_cast<const uint8_t*>(group) + kPanelRows * j + r;
+  return reinterpret_cast<const uint8_t*>(group) + kByteRow * j + r;
 }
 
 template <class Block>
@@ -178,12 +176,12 @@ constexpr bool kPlain = sizeof(Block) <= sizeof(BlockQ8_0);  // d, and m where t
 template <class Block>
 void pack_scales(const Block& b, int64_t r, std::byte* group) requires kPlain<Block> {
   put_half(group, 0, r, b.d);
-  if constexpr (requires { b.m; }) put_half(group, 32, r, b.m);
+  if constexpr (requires { b.m; }) put_half(group, kHalfRow, r, b.m);
 }
 template <class Block>
 void unpack_scales(const std::byte* group, int64_t r, Block& b) requires kPlain<Block> {
   b.d = get_half(group, 0, r);
-  if constexpr (requires { b.m; }) b.m = get_half(group, 32, r);
+  if constexpr (requires { b.m; }) b.m = get_half(group, kHalfRow, r);
 }
 
 /// Q4_K and Q5_K.
@@ -196,8 +194,8 @@ void pack_scales_k4(const Block& b, int64_t r, std::byte* group) {
     uint8_t* high = column(group, 8 + j % 4, r);
     *high = static_cast<uint8_t>(*high | (s[j] >> 4 | m[j] >> 4 << 2) << 4 * (j / 4));
   }
-  put_half(group, 192, r, b.d);
-  put_half(group, 224, r, b.dmin);
+  put_half(group, 12 * kByteRow, r, b.d);
+  put_half(group, 12 * kByteRow + kHalfRow, r, b.dmin);
 }
 template <class Block>
 void unpack_scales_k4(const std::byte* group, int64_t r, Block& b) {
@@ -213,8 +211,8 @@ void unpack_scales_k4(const std::byte* group, int64_t r, Block& b) {
       b.scales[j] = static_cast<uint8_t>(b.scales[j] | m >> 4 << 6);
     }
   }
-  b.d = get_half(group, 192, r);
-  b.dmin = get_half(group, 224, r);
+  b.d = get_half(group, 12 * kByteRow, r);
+  b.dmin = get_half(group, 12 * kByteRow + kHalfRow, r);
 }
 void pack_scales(const BlockQ4_K& b, int64_t r, std::byte* group) {
   pack_scales_k4(b, r, group);
@@ -231,29 +229,29 @@ void unpack_scales(const std::byte* group, int64_t r, BlockQ5_K& b) {
 
 void pack_scales(const BlockQ2_K& b, int64_t r, std::byte* group) {
   for (int j = 0; j < 16; ++j) *column(group, j, r) = b.scales[j];
-  put_half(group, 256, r, b.d);
-  put_half(group, 288, r, b.dmin);
+  put_half(group, 16 * kByteRow, r, b.d);
+  put_half(group, 16 * kByteRow + kHalfRow, r, b.dmin);
 }
 void unpack_scales(const std::byte* group, int64_t r, BlockQ2_K& b) {
   for (int j = 0; j < 16; ++j) b.scales[j] = *column(group, j, r);
-  b.d = get_half(group, 256, r);
-  b.dmin = get_half(group, 288, r);
+  b.d = get_half(group, 16 * kByteRow, r);
+  b.dmin = get_half(group, 16 * kByteRow + kHalfRow, r);
 }
 
 void pack_scales(const BlockQ6_K& b, int64_t r, std::byte* group) {
   for (int j = 0; j < 16; ++j) *column(group, j, r) = static_cast<uint8_t>(b.scales[j]);
-  put_half(group, 256, r, b.d);
+  put_half(group, 16 * kByteRow, r, b.d);
 }
 void unpack_scales(const std::byte* group, int64_t r, BlockQ6_K& b) {
   for (int j = 0; j < 16; ++j) b.scales[j] = static_cast<int8_t>(*column(group, j, r));
-  b.d = get_half(group, 256, r);
+  b.d = get_half(group, 16 * kByteRow, r);
 }
 
 void pack_scales(const BlockQ3_K& b, int64_t r, std::byte* group) {
   int8_t s[16];
   unpack_scales_q3k(b.scales, s);
   for (int j = 0; j < 16; ++j) *column(group, j, r) = static_cast<uint8_t>(s[j]);
-  put_half(group, 256, r, b.d);
+  put_half(group, 16 * kByteRow, r, b.d);
 }
 void unpack_scales(const std::byte* group, int64_t r, BlockQ3_K& b) {
   for (int j = 0; j < 16; ++j) {
@@ -262,14 +260,14 @@ void unpack_scales(const std::byte* group, int64_t r, BlockQ3_K& b) {
     low = static_cast<uint8_t>(low | (code & 15) << 4 * (j / 8));
     high = static_cast<uint8_t>(high | code >> 4 << 2 * (j / 4));
   }
-  b.d = get_half(group, 256, r);
+  b.d = get_half(group, 16 * kByteRow, r);
 }
 
 void pack_scales(const BlockIQ4_XS& b, int64_t r, std::byte* group) {
   int8_t s[8];
   unpack_scales_iq4xs(b, s);
   for (int j = 0; j < 8; ++j) *column(group, j, r) = static_cast<uint8_t>(s[j]);
-  put_half(group, 128, r, b.d);
+  put_half(group, 8 * kByteRow, r, b.d);
 }
 void unpack_scales(const std::byte* group, int64_t r, BlockIQ4_XS& b) {
   for (int j = 0; j < 8; ++j) {
@@ -277,7 +275,7 @@ void unpack_scales(const std::byte* group, int64_t r, BlockIQ4_XS& b) {
     b.scales_l[j / 2] = static_cast<uint8_t>(b.scales_l[j / 2] | (code & 15) << 4 * (j % 2));
     b.scales_h = static_cast<uint16_t>(b.scales_h | code >> 4 << 2 * j);
   }
-  b.d = get_half(group, 128, r);
+  b.d = get_half(group, 8 * kByteRow, r);
 }
 
 // ---- rows ---------------------------------------------------------------------------------------
@@ -286,16 +284,16 @@ void unpack_scales(const std::byte* group, int64_t r, BlockIQ4_XS& b) {
 template <class Block>
 void pack_row(DType type, const std::byte* source, int64_t r, int64_t cols, std::byte* panel) {
   const PanelLayout layout = panel_layout(type);
-  const int per_block = layout.scale_inputs / 32, low_bits = fields(type, 0).low.bits;
-  auto* planes = reinterpret_cast<uint8_t*>(panel);
-  std::byte* group = panel + panel_code_bytes(type, cols);
-  for (int64_t n = 0; n < cols / layout.scale_inputs; ++n, group += layout.scale_bytes) {
+  const int per_group = layout.group_inputs / 32, low_bits = fields(type, 0).low.bits;
+  std::byte* group = panel;
+  for (int64_t n = 0; n < cols / layout.group_inputs; ++n, group += layout.group_bytes()) {
     Block block;  // a copy: the file's bytes may lie at any address
     std::memcpy(&block, source + n * static_cast<int64_t>(sizeof(Block)), sizeof block);
     uint8_t bytes[sizeof(Block)];
     std::memcpy(bytes, &block, sizeof block);
     pack_scales(block, r, group);
-    for (int j = 0; j < per_block; ++j, planes += layout.planes() * kPlane) {
+    auto* planes = reinterpret_cast<uint8_t*>(group) + layout.scale_bytes;
+    for (int j = 0; j < per_group; ++j, planes += layout.block_bytes()) {
       const Fields f = fields(type, j);
       uint8_t codes[32] = {};
       read_field(f.low, bytes, 0, codes);
@@ -307,21 +305,19 @@ void pack_row(DType type, const std::byte* source, int64_t r, int64_t cols, std:
 }
 
 template <class Block>
-void unpack_blocks(DType type, const std::byte* panel, int64_t cols, int64_t r, int64_t first,
-                   int64_t count, std::byte* row) {
+void unpack_blocks(DType type, const std::byte* panel, int64_t r, int64_t first, int64_t count,
+                   std::byte* row) {
   const PanelLayout layout = panel_layout(type);
-  const int per_block = layout.scale_inputs / 32, low_bits = fields(type, 0).low.bits;
-  const int64_t skipped = first / layout.scale_inputs;
-  const auto* planes =
-      reinterpret_cast<const uint8_t*>(panel) + skipped * per_block * layout.planes() * kPlane;
-  const std::byte* group = panel + panel_code_bytes(type, cols) + skipped * layout.scale_bytes;
-  for (int64_t n = 0; n < count / layout.scale_inputs; ++n, group += layout.scale_bytes) {
+  const int per_group = layout.group_inputs / 32, low_bits = fields(type, 0).low.bits;
+  const std::byte* group = panel + first / layout.group_inputs * layout.group_bytes();
+  for (int64_t n = 0; n < count / layout.group_inputs; ++n, group += layout.group_bytes()) {
     Block block{};
     unpack_scales(group, r, block);
     // GCC 12 warns that its vectorized loops for other types might write past this one's fields.
     uint8_t bytes[sizeof(Block) + 32];
     std::memcpy(bytes, &block, sizeof block);
-    for (int j = 0; j < per_block; ++j, planes += layout.planes() * kPlane) {
+    const auto* planes = reinterpret_cast<const uint8_t*>(group) + layout.scale_bytes;
+    for (int j = 0; j < per_group; ++j, planes += layout.block_bytes()) {
       const Fields f = fields(type, j);
       uint8_t codes[32];
       read_planes(layout, planes, r, codes);
@@ -333,7 +329,7 @@ void unpack_blocks(DType type, const std::byte* panel, int64_t cols, int64_t r, 
   }
 }
 
-/// Floats: element k of row r lies at k · 16 + r.
+/// Floats: element k of row r lies at k · 32 + r.
 void copy_elements(const std::byte* from, int64_t from_step, std::byte* to, int64_t to_step,
                    int64_t count, size_t bytes) {
   const auto size = static_cast<int64_t>(bytes);
@@ -344,7 +340,7 @@ void copy_elements(const std::byte* from, int64_t from_step, std::byte* to, int6
 /// What turns a row of one type to a panel and back.
 struct Codec {
   void (*pack)(DType, const std::byte*, int64_t, int64_t, std::byte*) = nullptr;
-  void (*unpack)(DType, const std::byte*, int64_t, int64_t, int64_t, int64_t, std::byte*) = nullptr;
+  void (*unpack)(DType, const std::byte*, int64_t, int64_t, int64_t, std::byte*) = nullptr;
 };
 template <class Block>
 constexpr Codec kBlocks = {pack_row<Block>, unpack_blocks<Block>};
@@ -387,10 +383,8 @@ Codec codec(DType type) {
 
 int64_t panel_bytes(DType type, int64_t cols) {
   const PanelLayout layout = panel_layout(type);
-  int64_t bytes = row_bytes(type, cols) * kPanelRows;
-  if (layout.scale_inputs > 0)
-    bytes = panel_code_bytes(type, cols) + cols / layout.scale_inputs * layout.scale_bytes;
-  return (bytes + kLine - 1) / kLine * kLine;
+  if (layout.group_inputs > 0) return cols / layout.group_inputs * layout.group_bytes();
+  return cols * kPanelRows * dtype_info(type).block_bytes;
 }
 
 int64_t packed_bytes(DType type, int64_t rows, int64_t cols) {
@@ -409,10 +403,10 @@ void pack_panel(DType type, const std::byte* source, int64_t rows, int64_t cols,
   }
 }
 
-void unpack_row(DType type, const std::byte* panel, int64_t cols, int64_t r, int64_t first,
-                int64_t count, std::byte* row) {
+void unpack_row(DType type, const std::byte* panel, int64_t r, int64_t first, int64_t count,
+                std::byte* row) {
   const Codec quantized = codec(type);
-  if (quantized.unpack) return quantized.unpack(type, panel, cols, r, first, count, row);
+  if (quantized.unpack) return quantized.unpack(type, panel, r, first, count, row);
   const auto element = static_cast<int64_t>(dtype_info(type).block_bytes);
   copy_elements(panel + (first * kPanelRows + r) * element, kPanelRows, row, 1, count,
                 static_cast<size_t>(element));

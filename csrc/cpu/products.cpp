@@ -13,8 +13,8 @@
 namespace cria::cpu {
 namespace {
 
-/// Rows that a range of work is counted in: two panels, which is what a register tile covers.
-constexpr int64_t kUnit = kPanelPair;
+/// Rows that a range of work is counted in: a panel.
+constexpr int64_t kUnit = kPanelRows;
 /// Tokens that are multiplied at a time, and floats for their outputs: 512 tokens × 128 rows. With
 /// 512 inputs of 512 tokens in 8 bits they fill half of a second-level cache of 1 MB, so
 /// activations are read from there for all rows of a range.

@@ -13,6 +13,7 @@ struct Lanes {
   // 2 vectors × 3 columns: 6 integer and 6 float sums, 2 of weights, 1 of activations, 1 for
   // products: 16 registers.
   static constexpr int kTileColumns = 3;
+  static constexpr int kPassColumns = 2;  // 4 integer and 4 float sums
   static constexpr int kDirectColumns = 4;
   static constexpr int kFloatColumns = 6;  // 12 sums, 2 of weights, 1 of activations
   using Ints = __m256i;

@@ -10,9 +10,10 @@ namespace {
 
 struct Lanes {
   static constexpr int kCount = 16;
-  static constexpr int kTileColumns = 6;    // the register tile, drawn in cpu/panel_product.h
-  static constexpr int kDirectColumns = 8;  // 8 integer and 8 float sums, 8 decoded quads
-  static constexpr int kFloatColumns = 8;   // 16 sums, 2 of weights, 1 of activations
+  static constexpr int kTileColumns = 6;  // the register tile, drawn in cpu/panel_product.h
+  static constexpr int kPassColumns = 4;  // 2 vectors: 8 integer and 8 float sums, 16 of quads
+  static constexpr int kDirectColumns = 12;
+  static constexpr int kFloatColumns = 8;  // 16 sums, 2 of weights, 1 of activations
   using Ints = __m512i;
   using Floats = __m512;
 

@@ -79,7 +79,7 @@ void panels(DType type, Activation input, const PanelArgs& a) {
   multiply(input, a, a.panels * kPanelRows, [&](int64_t r, int64_t first, int64_t n, float* w) {
     std::byte blocks[kChunk * sizeof(float)];
     const std::byte* panel = a.weights + r / kPanelRows * a.panel_bytes;
-    unpack_row(type, panel, a.cols, r % kPanelRows, first, n, blocks);
+    unpack_row(type, panel, r % kPanelRows, first, n, blocks);
     dequantize_row(type, blocks, w, n);
   });
 }
