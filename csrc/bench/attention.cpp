@@ -219,10 +219,11 @@ class CachedSequence {
       const Slice slice = last_tokens(first, few);
       reference.attend({&slice, 1}, {q_.data() + first * cols, few, cols}, layer(copy(0)), scale(),
                        {want.data(), few, cols});
-      for (int64_t s = 0; s < sequences(); ++s)
+      for (int64_t s = 0; s < sequences(); ++s) {
+        const float* got = out(s).row(first);
         for (int64_t i = 0; i < few * cols; ++i)
-          worst = std::max(worst, error_share(out(s).row(first)[i], want[static_cast<size_t>(i)],
-                                              kTolerance));
+          worst = std::max(worst, error_share(got[i], want[static_cast<size_t>(i)], kTolerance));
+      }
     }
     return worst;
   }

@@ -106,7 +106,8 @@ TEST(data_from_memory_has_the_shape_that_was_asked_for) {
 TEST(attention_counts_what_each_query_sees) {
   // 32 heads of 64 elements, two multiply-adds each; keys and values of 4 heads, read once.
   const auto figures = [](const char* op, const char* type, int64_t positions, int64_t tokens) {
-    const KernelResult r = run({{op, type, "", Place::kMemory, positions, 64, tokens}}, 2).results[0];
+    const KernelResult r =
+        run({{op, type, "", Place::kMemory, positions, 64, tokens}}, 2).results[0];
     CHECK(!r.wrong);
     return std::pair{r.operations, r.bytes};
   };
