@@ -40,6 +40,10 @@ const someShapes: typeof allShapes = [
 const allTokens = [1, 4, 8, 32, 512]
 const someTokens = [1, 512]
 const someWeightTypes = 5 // the first of kernelTypes
+const headWidths = [64, 128]
+/** Up to so many tokens are a step of decoding: they look back on a long context. */
+const decodeTokens = 32
+const decodePositions = 4096
 
 /** One case, in the words of the API; what the native side chooses is 0. */
 interface KernelCase {
@@ -82,6 +86,11 @@ function isProduct(op: KernelOp): boolean {
   return op === 'matmul' || op === 'matmul-rows'
 }
 
+/** Whether the operation reads or writes cached keys and values. */
+function isCached(op: KernelOp): boolean {
+  return op === 'attention' || op === 'store_kv'
+}
+
 /** The variants that were asked for, each once. */
 function toTables({ tables, all }: KernelBenchmarkSettings): string[] {
   const supported = () => native.cpu().tables.filter((table) => table.supported)
@@ -95,18 +104,16 @@ function toCases(settings: KernelBenchmarkSettings): KernelCase[] {
   // Weights as they lie in the file are not what a load computes with, unless asked for.
   const ops = settings.ops ?? kernelOps.filter((op) => all || op !== 'matmul-rows')
   const tokens = settings.tokens ?? (all ? allTokens : someTokens)
-  const widths = [...new Set(shapes.map(([, cols]) => cols))]
   const cases = toTables(settings).flatMap((table) =>
     ops.flatMap((op) => {
       const most = isProduct(op) && !all && !types ? someWeightTypes : kernelTypes[op].length
       const chosen = kernelTypes[op].slice(0, most).filter((type) => types?.includes(type) ?? true)
-      const sizes = isProduct(op) ? shapes : widths.map((cols) => [0, cols] as const)
-      const counts = isProduct(op) ? tokens : tokens.filter((count) => count === 1)
       return chosen.flatMap((type) =>
         (settings.places ?? kernelPlaces).flatMap((place) =>
-          (place === 'memory' ? sizes : ([[0, 0]] as const)).flatMap(([rows, cols]) =>
-            counts.map((count) => ({ op, type, table, place, rows, cols, tokens: count }))
-          )
+          toSizes(op, place, shapes, tokens, settings.depths).map((size) => ({
+            ...{ op, type, table, place },
+            ...size
+          }))
         )
       )
     })
@@ -114,9 +121,33 @@ function toCases(settings: KernelBenchmarkSettings): KernelCase[] {
   if (cases.length > 0) return cases
   throw badArgument(
     'kernel benchmark options: no kernel is left; an operation has only some of the types ' +
-      '(quantize: q8_32, q8_256; products: those of weights; others: f32), and all but the ' +
-      'products only tokens 1'
+      '(quantize: q8_32, q8_256; products: those of weights; attention, store_kv: f16, q8_0; ' +
+      'others: f32), and all but the products, and attention and store_kv from memory, only tokens 1'
   )
+}
+
+function toSizes(
+  op: KernelOp,
+  place: KernelPlace,
+  shapes: NonNullable<KernelBenchmarkSettings['shapes']>,
+  tokens: readonly number[],
+  depths: readonly number[] | undefined
+): Pick<KernelCase, 'rows' | 'cols' | 'tokens'>[] {
+  // In a cache the native side chooses what fits.
+  const sizes = place === 'memory' ? shapes : ([[0, 0]] as const)
+  if (isProduct(op)) {
+    return sizes.flatMap(([rows, cols]) => tokens.map((count) => ({ rows, cols, tokens: count })))
+  }
+  if (isCached(op) && place === 'memory') {
+    const usual = (count: number) => (count <= decodeTokens ? [decodePositions - count] : [0])
+    return headWidths.flatMap((cols) =>
+      tokens.flatMap((count) =>
+        (depths ?? usual(count)).map((depth) => ({ rows: depth + count, cols, tokens: count }))
+      )
+    )
+  }
+  const widths = [...new Set(sizes.map(([, cols]) => cols))]
+  return tokens.includes(1) ? widths.map((cols) => ({ rows: 0, cols, tokens: 1 })) : []
 }
 
 function toNative(work: KernelCase): NativeKernelCase {

@@ -203,11 +203,11 @@ export interface NativeBenchmarkCase {
 /** One kernel on one shape. */
 export interface NativeKernelCase {
   readonly op: string
-  readonly type: string // as the formats spell it: "Q4_K", "F32"
+  readonly type: string // as the formats spell it: "Q4_K", "F32"; of the cache "F16", "Q8_0"
   readonly table: string // a variant: "avx512_vnni"
   readonly place: 'l1' | 'l2' | 'memory'
-  readonly rows: number // N of a product from memory; else 0
-  readonly cols: number // K, or the width of a row, from memory; else 0: what fits
+  readonly rows: number // N of a product, positions of a cache, from memory; else 0
+  readonly cols: number // K, or the width of a row or a head, from memory; else 0: what fits
   readonly tokens: number
 }
 

@@ -175,6 +175,7 @@ export interface KernelBenchmarkSettings {
   tables: readonly string[] | undefined
   shapes: readonly (readonly [number, number])[] | undefined
   tokens: readonly number[] | undefined
+  depths: readonly number[] | undefined
   places: readonly KernelPlace[] | undefined
   all: boolean
   threads: number
@@ -186,10 +187,12 @@ export interface KernelBenchmarkSettings {
 
 const weightTypes =
   'q4_0 q8_0 q4_k q6_k f16 f32 bf16 q4_1 q5_0 q5_1 q2_k q3_k q5_k iq4_nl iq4_xs'.split(' ')
-/** Each operation's types; of weights, the five that most files have come first. */
+/** Each operation's types, of weights or of the cache; of weights, the five that most files have come first. */
 export const kernelTypes: Readonly<Record<KernelOp, readonly string[]>> = {
   matmul: weightTypes,
   'matmul-rows': weightTypes,
+  attention: ['f16', 'q8_0'],
+  store_kv: ['f16', 'q8_0'],
   quantize: ['q8_32', 'q8_256'],
   rmsnorm: ['f32'],
   rope: ['f32'],
@@ -235,6 +238,15 @@ const kernelShapes: Rule<readonly (readonly [number, number])[] | undefined> = {
   }
 }
 
+const kernelCounts = (least: number): Rule<readonly number[] | undefined> => ({
+  expected: `up to 100 integers from ${least} to 65536`,
+  fallback: undefined,
+  accept(value) {
+    const checked = counts(least, []).accept(value)
+    return checked?.every((count) => count <= 65_536) ? checked : undefined
+  }
+})
+
 const kernelBenchmarkTable: OptionTable<KernelBenchmarkSettings> = {
   what: 'kernel benchmark options',
   rules: {
@@ -247,14 +259,8 @@ const kernelBenchmarkTable: OptionTable<KernelBenchmarkSettings> = {
         Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== '')
     ),
     shapes: kernelShapes,
-    tokens: {
-      expected: 'up to 100 integers from 1 to 65536',
-      fallback: undefined,
-      accept: (value) => {
-        const checked = counts(1, []).accept(value)
-        return checked?.every((count) => count <= 65_536) ? checked : undefined
-      }
-    },
+    tokens: kernelCounts(1),
+    depths: kernelCounts(0),
     places: someOf('places', kernelPlaces),
     all: yesOrNo,
     threads: integer(1, 256, 0),

@@ -235,10 +235,15 @@ export interface BenchmarkReport {
   readonly rows: readonly BenchmarkRow[]
 }
 
-/** An operation that has kernels: `matmul` of packed weights, `matmul-rows` of weights as in the file. */
+/**
+ * An operation that has kernels: `matmul` of packed weights, `matmul-rows` of weights as in the file,
+ * `store_kv` of keys and values on their way to the cache.
+ */
 export type KernelOp =
   | 'matmul'
   | 'matmul-rows'
+  | 'attention'
+  | 'store_kv'
   | 'quantize'
   | 'rmsnorm'
   | 'rope'
@@ -246,20 +251,28 @@ export type KernelOp =
   | 'add'
   | 'exp'
 
-/** Where the weights of a product, or the rows of another operation, lie when a kernel is called. */
+/** Where weights, cached keys and values, or the rows of another operation lie when a kernel is called. */
 export type KernelPlace = 'l1' | 'l2' | 'memory'
 
 /** Which kernels are timed. What is absent is a choice that takes about half a minute. */
 export interface KernelBenchmarkOptions {
   ops?: readonly KernelOp[] | undefined
-  /** Types of weights (`'q4_k'`), of what `quantize` makes (`'q8_32'`), or `'f32'` of the others. */
+  /**
+   * Types of weights (`'q4_k'`), of cached keys and values (`'f16'`, `'q8_0'`), of what `quantize` makes
+   * (`'q8_32'`), or `'f32'` of the others.
+   */
   types?: readonly string[] | undefined
   /** Kernel tables, by name or variant. Default: the one that a load would take. */
   tables?: readonly string[] | undefined
   /** Weights from memory, `[N, K]`: outputs, a multiple of 32, and inputs, a multiple of 256. */
   shapes?: readonly (readonly [number, number])[] | undefined
-  /** Numbers of tokens that a product is made for at once. */
+  /** Numbers of tokens that a product, attention or `store_kv` is made for at once. */
   tokens?: readonly number[] | undefined
+  /**
+   * Tokens in the cache, from memory, before those of a call of attention or `store_kv`. Default: so
+   * many that they are 4096 with up to 32 tokens of a call, and none before more.
+   */
+  depths?: readonly number[] | undefined
   places?: readonly KernelPlace[] | undefined
   /** Everything that the options above do not narrow: hours on a slow table, minutes else. */
   all?: boolean | undefined
@@ -309,7 +322,7 @@ export interface KernelRow {
   readonly type: string
   readonly table: string
   readonly place: KernelPlace
-  /** N and K of a product; 1 and the width of a row. */
+  /** N and K of a product; positions in the cache and width of a head; 1 and width of a row. */
   readonly rows: number
   readonly cols: number
   readonly tokens: number
@@ -318,7 +331,7 @@ export interface KernelRow {
   readonly error: number
   /** False: the result is wrong, so that nothing was timed. */
   readonly right: boolean
-  /** Of a call of all threads: the weights of a product, else what is read and written. */
+  /** Of a call of all threads: weights of a product, cache of attention, else what is read and written. */
   readonly bytes: number
   readonly operations: number
   /** Median and best of the samples, of a call; null, as all that follows, where not timed. */

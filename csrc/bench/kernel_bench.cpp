@@ -69,6 +69,7 @@ std::unique_ptr<Buffer> take_memory(ThreadPool& pool) {
 
 Work make_work(const Bench& bench, const KernelCase& c, const cpu::Kernels& kernels) {
   if (c.op == "matmul" || c.op == "matmul-rows") return make_product(bench, c, kernels);
+  if (c.op == "attention" || c.op == "store_kv") return make_cached_sequence(bench, c, kernels);
   if (is_row_op(c.op)) return make_row_work(bench, c, kernels);
   fail(ErrorCode::kBadArgument, "no operation \"", c.op, "\" to benchmark");
 }

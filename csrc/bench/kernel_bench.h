@@ -17,19 +17,21 @@ enum class Place : uint8_t { kFirstCache, kSecondCache, kMemory };
 
 /// One kernel on one shape.
 struct KernelCase {
-  std::string op;     // "matmul": packed weights; "matmul-rows": as in the file; "rmsnorm" …
-  std::string type;   // a weight type's name, "Q4_K"; "Q8_32" or "Q8_256" of quantize; else "F32"
+  std::string op;     // "matmul": packed weights; "matmul-rows": as in the file; "attention" …
+  std::string type;   // a weight type's name, "Q4_K"; "F16" or "Q8_0" of cached keys and values;
+                      // "Q8_32" or "Q8_256" of quantize; else "F32"
   std::string table;  // a variant of cpu::all_tables()
   Place place = Place::kMemory;
-  int64_t rows = 0;    // N; products from memory alone, elsewhere as many as fit
-  int64_t cols = 0;    // K, or the width of a row; from memory alone, elsewhere as fits
-  int64_t tokens = 1;  // T; products alone
+  // From memory; in a cache both are 0, and chosen to fit.
+  int64_t rows = 0;    // N of a product; positions in the KV cache, those of the tokens included
+  int64_t cols = 0;    // K of a product, the width of a row or of a head
+  int64_t tokens = 1;  // T, of products, attention and store_kv
 };
 
-/// What came of it. A call is what all threads do together: one product, its panels shared out,
-/// where the weights come from memory; else one product or row on each thread, of its own data.
+/// What came of it. A call is what all threads do together: one product or attention, shared out,
+/// where the data comes from memory; else one on each thread, of its own data, as rows always are.
 struct KernelResult {
-  int64_t rows = 0, cols = 0;  // N, K as computed
+  int64_t rows = 0, cols = 0;  // as computed
   double error = 0;            // the worst, as a share of what it may be
   bool wrong = false;          // above 1: not timed
   double bytes = 0;            // that a call has to move: of a product its weights

@@ -1,4 +1,6 @@
-// F4. Products of weights with activations, packed and as in the file.
+// F4. Products of weights with activations, packed and as in the file. From memory they are those
+// of the backend (cpu/products.h), the preparing of inputs and the sharing out to threads included;
+// in a cache each thread calls the kernel by itself.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -6,11 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "backend/backend.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "bench/work.h"
 #include "cpu/activations.h"
 #include "cpu/panels.h"
+#include "cpu/products.h"
 #include "quant/codec.h"
 
 namespace cria::bench {
@@ -22,8 +26,6 @@ using cpu::kPanelRows;
 
 /// Rows that differ; a weight repeats them. A prime, so that no panel equals its neighbours.
 constexpr int64_t kDistinct = 67;
-/// As in cpu/backend.cpp.
-constexpr int64_t kPiecesPerThread = 8;
 /// What a result may be off by, of the sum of the magnitudes of its terms.
 constexpr double kTolerance = 1e-6;
 /// Rows and tokens that are checked: all of a pair of panels at the beginning, middle and end, and
@@ -55,7 +57,8 @@ class Product {
         from_memory_(c.place == Place::kMemory),
         type_(to_dtype(c.type)),
         input_(kernels.matmul[static_cast<uint32_t>(type_)].input),
-        tokens_(c.tokens) {
+        tokens_(c.tokens),
+        shared_(kernels, bench.pool) {
     choose_shape(c);
     encode();
     place_weights();
@@ -72,7 +75,7 @@ class Product {
 
   void run(int64_t calls) {
     if (from_memory_) {
-      for (; calls > 0; --calls) share_out(next_copy_++ % copies_);
+      for (; calls > 0 && !bench_.stopped(); --calls) project(next_copy_++ % copies_);
       return;
     }
     bench_.pool.run([&](int thread, int) {
@@ -199,6 +202,7 @@ class Product {
       if (input_ == Activation::kQ8_256) bench_.reference.quantize_q8_256(from, cols_, to);
     }
     out_ = std::make_unique<Buffer>(products() * tokens_ * rows_ * 4);
+    if (from_memory_) shared_.reserve(tokens_, cols_);
   }
 
   /// Rows [first, first + count) × tokens [t0, t0 + tokens) of a weight, to out[T × …].
@@ -217,20 +221,11 @@ class Product {
     }
   }
 
-  /// One product by all threads, as the backend does it: pieces, taken one by one.
-  void share_out(int64_t copy) {
-    const std::byte* weight = weights_ + copy * stride_;
-    const int64_t pieces = bench_.pool.threads() * kPiecesPerThread;
-    const int64_t piece = round_up((rows_ + pieces - 1) / pieces, kPanelRows);
-    std::atomic<int64_t> next{0};
-    bench_.pool.run([&](int, int) {
-      while (!bench_.stopped()) {
-        const int64_t first = piece * next.fetch_add(1, std::memory_order_relaxed);
-        if (first >= rows_) return;
-        multiply(kernels_, weight, first, std::min(piece, rows_ - first), 0, tokens_,
-                 out(0) + first, rows_);
-      }
-    });
+  /// One product by all threads.
+  void project(int64_t copy) {
+    const Weight weight{type_, rows_, cols_, weights_ + copy * stride_, packed_};
+    const Projection product{weight, nullptr, {out(0), tokens_, rows_}};
+    shared_.project(Matrix{x_.data(), tokens_, cols_}, {&product, 1});
   }
 
   /// The worst error of a pair of panels × some tokens, in the results of every product of a call.
@@ -261,6 +256,7 @@ class Product {
   const DType type_;
   const Activation input_;
   const int64_t tokens_;
+  cpu::Products shared_;
   int64_t rows_ = 0, cols_ = 0;
   std::vector<std::byte> rows_encoded_;  // [67 × row]
   std::vector<float> magnitudes_;        // [67 × K]

@@ -38,6 +38,8 @@ Work make_product(const Bench& bench, const KernelCase& c, const cpu::Kernels& k
 /// Operations on rows of floats: "quantize", "rmsnorm", "rope", "silu_mul", "add", "exp".
 Work make_row_work(const Bench& bench, const KernelCase& c, const cpu::Kernels& kernels);
 bool is_row_op(const std::string& op);
+/// "attention", and "store_kv".
+Work make_cached_sequence(const Bench& bench, const KernelCase& c, const cpu::Kernels& kernels);
 
 /// How far `got` is from `want`, as a share of `bound`: 0 where they are equal, infinite for a NaN
 /// and for any distance where none is allowed.

@@ -1,10 +1,10 @@
 #include "cpu/attention_plan.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "cpu/kv_layout.h"
 #include "cpu/memory.h"
+#include "cpu/parallel.h"
 #include "cpu/shapes.h"
 
 namespace cria::cpu {
@@ -73,22 +73,6 @@ int64_t AttentionPlan::page_bytes(KvType type, int head_width) {
   return kv_layout(type, head_width).bytes;
 }
 
-template <class Body>
-void AttentionPlan::for_each(int64_t count, const Body& body) {
-  if (count <= 1 || pool_.threads() == 1) {
-    for (int64_t i = 0; i < count; ++i) body(0, i);
-    return;
-  }
-  std::atomic<int64_t> next{0};
-  pool_.run([&](int thread, int) {
-    while (true) {
-      const int64_t i = next.fetch_add(1, std::memory_order_relaxed);
-      if (i >= count) return;
-      body(thread, i);
-    }
-  });
-}
-
 /// Tiles of tokens that share a page. One thread writes them, since the keys of neighbouring
 /// positions share cache lines.
 void AttentionPlan::cut_at_pages(std::span<const Slice> batch) {
@@ -117,7 +101,7 @@ void AttentionPlan::rope_store(std::span<const Slice> batch, RopeAngles angles, 
          " pairs to rotate in heads of width ", kv.head_width);
   }
   cut_at_pages(batch);
-  for_each(static_cast<int64_t>(tiles_.size()), [&](int, int64_t i) {
+  for_each(pool_, static_cast<int64_t>(tiles_.size()), [&](int, int64_t i) {
     const Tile& tile = tiles_[static_cast<size_t>(i)];
     KvStoreArgs store;
     store.type = kv.type;
@@ -182,7 +166,7 @@ void AttentionPlan::attend(std::span<const Slice> batch, Matrix q, const LayerKv
   if (!workspaces_) fail(ErrorCode::kBadArgument, "attention: call reserve first");
   cut_tiles(batch, call.group, kv.head_width);
   if (const int at_once = splits_at_once(call); at_once > 1) return attend_splits(call, at_once);
-  for_each(static_cast<int64_t>(tiles_.size()) * kv.kv_heads, [&](int thread, int64_t i) {
+  for_each(pool_, static_cast<int64_t>(tiles_.size()) * kv.kv_heads, [&](int thread, int64_t i) {
     const Tile& tile = tiles_[static_cast<size_t>(i / kv.kv_heads)];
     kernels_.attention(arguments(call, tile, i % kv.kv_heads, thread));
   });
@@ -207,7 +191,7 @@ void AttentionPlan::attend_splits(const Call& call, int at_once) {
   const int longest = splits_of(tiles_.front().length());
   for (int first = 0; first < longest; first += at_once) {
     const int count = std::min(at_once, longest - first);
-    for_each(pieces * count, [&](int thread, int64_t i) {
+    for_each(pool_, pieces * count, [&](int thread, int64_t i) {
       const int slot = static_cast<int>(i / pieces);
       const Tile& tile = tiles_[static_cast<size_t>(i % pieces / call.kv.kv_heads)];
       if (first + slot >= splits_of(tile.length())) return;
@@ -218,7 +202,7 @@ void AttentionPlan::attend_splits(const Call& call, int at_once) {
       args.partial_row = call.heads() * partial_floats(call.kv.head_width);
       kernels_.attention(args);
     });
-    for_each(pieces, [&](int, int64_t i) {
+    for_each(pool_, pieces, [&](int, int64_t i) {
       merge(call, tiles_[static_cast<size_t>(i / call.kv.kv_heads)], i % call.kv.kv_heads, first,
             at_once);
     });

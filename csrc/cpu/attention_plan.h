@@ -4,10 +4,9 @@
 //   prefill   many tiles: each is one piece of work with all its splits. The tile of a sequence's
 //             last tokens has the longest way back, so pieces go out longest first.
 //   decode    a tile for each sequence and KV head. Where these are too few to keep all threads
-//   busy
-//             and the context is long, a piece is one split of a tile; it leaves partial results in
-//             `partials_`, which are then folded in the splits' order. Where `partials_` has no
-//             room for all splits at a time, they go in waves.
+//             busy and the context is long, a piece is one split of a tile; it leaves partial
+//             results in `partials_`, which are then folded in the splits' order. Where `partials_`
+//             has no room for all splits at a time, they go in waves.
 #pragma once
 
 #include <cstddef>
@@ -67,10 +66,6 @@ class AttentionPlan {
   /// Place of a query's (m, l, o): slot 0 has what is folded already, slot 1 + i the wave's split
   /// i.
   float* partial(const Call& call, int64_t slot, int64_t row, int64_t head) const;
-
-  /// body(thread, i) for each i in [0, count): the threads take them in order, one by one.
-  template <class Body>
-  void for_each(int64_t count, const Body& body);
 
   const Kernels& kernels_;
   ThreadPool& pool_;

@@ -96,7 +96,7 @@ Weight CpuBackend::import_weight(DType type, int64_t rows, int64_t cols, const s
   if (!memory) return {type, rows, cols, data, false};
   auto* panels = static_cast<std::byte*>(memory);
   const int64_t bytes = panel_bytes(type, cols), row = row_bytes(type, cols);
-  for_each(pool_, panel_count(rows), [&](int64_t p) {
+  for_each(pool_, panel_count(rows), [&](int, int64_t p) {
     const int64_t first = p * kPanelRows;
     pack_panel(type, data + first * row, std::min(kPanelRows, rows - first), cols,
                panels + p * bytes);
@@ -114,7 +114,7 @@ void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, Matrix
       fail(ErrorCode::kBadArgument, "embed: id ", id, " is not in [0, ", table.rows, ")");
   }
   for_each(pool_, out.rows,
-           [&](int64_t t) { decode_row(table, ids[static_cast<size_t>(t)], out.row(t)); });
+           [&](int, int64_t t) { decode_row(table, ids[static_cast<size_t>(t)], out.row(t)); });
 }
 
 void CpuBackend::gather_rows(Matrix x, std::span<const int64_t> rows, Matrix out) {

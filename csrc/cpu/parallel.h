@@ -34,21 +34,10 @@ void for_ranges(ThreadPool& pool, int64_t count, int64_t most, const Body& body)
   });
 }
 
-/// body(i) for each i in [0, count), one by one.
+/// body(thread, i) for each i in [0, count), one by one.
 template <class Body>
 void for_each(ThreadPool& pool, int64_t count, const Body& body) {
-  if (count <= 1 || pool.threads() == 1) {
-    for (int64_t i = 0; i < count; ++i) body(i);
-    return;
-  }
-  std::atomic<int64_t> next{0};
-  pool.run([&](int, int) {
-    while (true) {
-      const int64_t i = next.fetch_add(1, std::memory_order_relaxed);
-      if (i >= count) return;
-      body(i);
-    }
-  });
+  for_ranges(pool, count, 1, [&](int thread, int64_t i, int64_t) { body(thread, i); });
 }
 
 }  // namespace cria::cpu

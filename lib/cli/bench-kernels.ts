@@ -28,12 +28,29 @@ multiply-adds, reading from each cache and from memory), then holds every kernel
 table and times it. A kernel whose result is wrong is not timed, and the exit code is 1.
 Without flags: the best table, the commonest types, 1 and 512 tokens.`,
   flags: [
-    names('op', 'operations: matmul, matmul-rows, quantize, rmsnorm, rope, silu_mul, add, exp'),
-    names('type', 'types: of weights (q4_k), q8_32 and q8_256 of quantize, f32 of the others'),
+    names(
+      'op',
+      'operations: matmul, matmul-rows, attention, store_kv, quantize, rmsnorm, rope, silu_mul, add, exp'
+    ),
+    names(
+      'type',
+      'types: of weights (q4_k), of the KV cache (f16, q8_0), q8_32 and q8_256 of quantize, f32 of the others'
+    ),
     names('table', 'kernel tables: avx512_vnni, avx512_base, avx2, scalar'),
     names('place', 'where the data lies: l1, l2, memory'),
     { name: 'shape', kind: 'text', value: 'NxK,…', help: 'weights from memory, such as 4096x4096' },
-    { name: 'tokens', kind: 'text', value: 'N,…', help: 'tokens of a product (default 1,512)' },
+    {
+      name: 'tokens',
+      kind: 'text',
+      value: 'N,…',
+      help: 'tokens of a product, attention or store_kv (default 1,512)'
+    },
+    {
+      name: 'depth',
+      kind: 'text',
+      value: 'N,…',
+      help: 'tokens in the KV cache before them, in memory (default: up to 4096 in all, 0 for 512)'
+    },
     { name: 'all', kind: 'switch', help: 'all that the flags above leave open, but for scalar' },
     {
       name: 'threads',
@@ -99,6 +116,7 @@ function toOptions(args: Arguments): KernelBenchmarkOptions {
     places: given('place')?.map((place) => place.toLowerCase()),
     shapes: given('shape')?.map(toShape),
     tokens: toCounts(args, 'tokens'),
+    depths: toCounts(args, 'depth'),
     all: args.has('all'),
     threads: args.number('threads'),
     samples: args.number('samples')

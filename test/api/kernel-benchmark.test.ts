@@ -56,6 +56,36 @@ test('each kernel that was asked for, with figures beside the limits of the same
   }
 })
 
+test('attention and store_kv, at depths', async () => {
+  const asked = { places: ['l2', 'memory'], tokens: [1, 40], threads: 2, samples: 1 } as const
+  const sizes = (rows: readonly { cols: number; rows: number; tokens: number; place: string }[]) =>
+    rows.map(({ place, rows, cols, tokens }) => `${place} ${rows}x${cols} ${tokens}`)
+  const { limits, rows } = await kernelBenchmark({ ...asked, ops: ['attention'], types: ['q8_0'] })
+  expect(sizes(rows).slice(1)).toEqual([
+    'memory 4096x64 1',
+    'memory 40x64 40',
+    'memory 4096x128 1',
+    'memory 40x128 40'
+  ])
+  expect(rows[0]).toMatchObject({ place: 'l2', cols: 64, tokens: 1 })
+  for (const row of rows) {
+    expect(row).toMatchObject({ op: 'attention', type: 'q8_0', right: true })
+    const peak = limits.ceilings[1]?.fmaGops ?? Number.NaN
+    expect(row.arithmeticShare).toBeCloseTo((row.gigaopsPerSecond ?? 0) / peak, 6)
+  }
+  expect(rows[1]?.operations).toBe(4 * 32 * 64 * 4096)
+  expect(rows[1]?.bytes).toBe(4 * 4096 * 2 * 64 * (8.5 / 8))
+
+  const store = await kernelBenchmark({ ...asked, ops: ['store_kv'], depths: [0, 70] })
+  expect(store.rows.every(({ right }) => right)).toBe(true)
+  expect(sizes(store.rows.filter(({ type, cols }) => type === 'f16' && cols === 128))).toEqual([
+    'memory 1x128 1',
+    'memory 71x128 1',
+    'memory 40x128 40',
+    'memory 110x128 40'
+  ])
+})
+
 test('a table by name, and no memory where none is asked for', async () => {
   const { limits, rows } = await kernelBenchmark({
     ops: ['add'],
@@ -84,6 +114,8 @@ test.each([
   [{ shapes: [[2 ** 21, 256]] }, 'shapes must be'],
   [{ tokens: [0] }, 'tokens must be'],
   [{ tokens: [65_537] }, 'tokens must be'],
+  [{ depths: [-1] }, 'depths must be up to 100 integers from 0 to 65536'],
+  [{ depths: 4096 }, 'depths must be'],
   [{ threads: 0 }, 'threads must be'],
   [{ samples: 1.5 }, 'samples must be'],
   [{ all: 'yes' }, 'all must be true or false'],

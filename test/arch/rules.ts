@@ -19,7 +19,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   text: ['base'],
   backend: ['base', 'quant'],
   cpu: ['base', 'quant', 'backend'],
-  bench: ['base', 'quant', 'cpu'],
+  bench: ['base', 'quant', 'backend', 'cpu'],
   parallel: ['base', 'backend'],
   model: ['base', 'quant', 'gguf', 'text', 'backend'],
   engine: ['base', 'quant', 'gguf', 'text', 'backend', 'model'],

@@ -33,6 +33,10 @@ std::vector<KernelCase> small_cases(const std::string& table, Place place) {
     cases.push_back({op, "F32", table, place, 0, cols, 1});
   for (const char* type : {"Q8_32", "Q8_256"})
     cases.push_back({"quantize", type, table, place, 0, cols, 1});
+  for (const char* op : {"attention", "store_kv"})
+    for (const char* type : {"F16", "Q8_0"})
+      for (int64_t tokens : {1, 11})
+        cases.push_back({op, type, table, place, memory ? 700 : 0, memory ? 96 : 0, tokens});
   return cases;
 }
 
@@ -91,12 +95,27 @@ TEST(data_from_memory_has_the_shape_that_was_asked_for) {
   CHECK_EQ(told.results.size(), cases.size());
   for (size_t i = 0; i < told.results.size(); ++i) {
     CHECK(!told.results[i].wrong);
-    CHECK_EQ(told.results[i].cols, int64_t{768});
-    CHECK_EQ(told.results[i].rows, cases[i].rows == 0 ? int64_t{1} : int64_t{160});
+    CHECK_EQ(told.results[i].cols, cases[i].cols);
+    CHECK_EQ(told.results[i].rows, std::max<int64_t>(cases[i].rows, 1));
   }
   // 4.5 bits a weight, and two operations a weight and token.
   CHECK_EQ(told.results[1].bytes, 160 * 768 * 4.5 / 8);
   CHECK_EQ(told.results[1].operations, 2.0 * 160 * 768 * 11);
+}
+
+TEST(attention_counts_what_each_query_sees) {
+  // 32 heads of 64 elements, two multiply-adds each; keys and values of 4 heads, read once.
+  const auto figures = [](const char* op, const char* type, int64_t positions, int64_t tokens) {
+    const KernelResult r =
+        run({{op, type, "", Place::kMemory, positions, 64, tokens}}, 2).results[0];
+    CHECK(!r.wrong);
+    return std::pair{r.operations, r.bytes};
+  };
+  const double f16 = 4 * 2 * 64 * 2, q8 = f16 * 8.5 / 16, f32 = 4 * 2 * 64 * 4;  // a position
+  CHECK(figures("attention", "F16", 600, 1) == std::pair(4.0 * 32 * 64 * 600, 600 * f16));
+  CHECK(figures("attention", "Q8_0", 5, 3) == std::pair(4.0 * 32 * 64 * (3 + 4 + 5), 5 * q8));
+  CHECK(figures("store_kv", "F16", 600, 7) == std::pair(7.0 * 4 * 2 * 64, 7 * (f32 + f16)));
+  CHECK(figures("store_kv", "Q8_0", 7, 7) == std::pair(7.0 * 4 * 2 * 64 * 3, 7 * (f32 + q8)));
 }
 
 TEST(limits_are_measured_on_one_thread_and_on_all) {
@@ -136,12 +155,26 @@ TEST(a_wrong_kernel_is_told_and_not_timed) {
   };
   wrong.add = [](float* x, const float*, int64_t n) { x[n - 1] += 1; };
   wrong.quantize_q8_32 = [](const float*, int64_t, std::byte* out) { *out = std::byte{1}; };
+  // A whole tile, and a split of one, do without the last position; a bit of a key is another.
+  wrong.attention = [](const cpu::AttentionArgs& args) {
+    cpu::AttentionArgs less = args;
+    --less.past;
+    cpu::select_table("").kernels->attention(less);
+  };
+  wrong.store_kv = [](const cpu::KvStoreArgs& args) {
+    cpu::select_table("").kernels->store_kv(args);
+    args.page[2 * args.position] ^= std::byte{1};
+  };
   for (Place place : {Place::kFirstCache, Place::kMemory}) {
     const int64_t rows = place == Place::kMemory ? 96 : 0, cols = place == Place::kMemory ? 256 : 0;
+    const int64_t positions = place == Place::kMemory ? 700 : 0;
     for (const KernelCase& c : {KernelCase{"matmul", "Q8_0", "", place, rows, cols, 9},
                                 KernelCase{"matmul-rows", "Q8_0", "", place, rows, cols, 1},
                                 KernelCase{"add", "F32", "", place, 0, cols, 1},
-                                KernelCase{"quantize", "Q8_32", "", place, 0, cols, 1}}) {
+                                KernelCase{"quantize", "Q8_32", "", place, 0, cols, 1},
+                                KernelCase{"attention", "F16", "", place, positions, cols, 9},
+                                KernelCase{"attention", "Q8_0", "", place, positions, cols, 1},
+                                KernelCase{"store_kv", "F16", "", place, positions, cols, 9}}) {
       const KernelResult told = run_with(wrong, c);
       CHECK(told.wrong);
       CHECK(told.error > 1);
@@ -172,6 +205,11 @@ TEST(cases_that_make_no_sense_are_refused) {
   refused({"matmul", "Q4_K", "", Place::kMemory, 0, 0, 1}, "multiple of 32");
   refused({"add", "F32", "", Place::kMemory, 0, 100, 1}, "multiple of 256");
   refused({"matmul", "Q4_0", "", Place::kFirstCache, 0, 0, 0}, "tokens");
+  refused({"attention", "F32", "", Place::kFirstCache, 0, 0, 1}, "there are F16, Q8_0");
+  refused({"attention", "F16", "", Place::kMemory, 64, 100, 1}, "multiple of 32 up to 1024");
+  refused({"attention", "F16", "", Place::kMemory, 64, 2048, 1}, "multiple of 32 up to 1024");
+  refused({"attention", "F16", "", Place::kMemory, 64, 64, 65}, "65 tokens in a cache of 64");
+  refused({"store_kv", "F16", "", Place::kFirstCache, 0, 0, 60'000}, "one for each token");
   refused({"matmul", "Q4_0", "", Place::kMemory, int64_t{1} << 40, 256, 1}, "sides up to");
   CHECK_THROWS(ErrorCode::kBadArgument, run({}, 0), "threads must be");
 }

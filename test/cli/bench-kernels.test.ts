@@ -33,6 +33,7 @@ describe('wrong usage is exit code 2 and one line', () => {
     [['--shape', '4096'], '--shape must be outputs and inputs'],
     [['--shape', '31x256'], 'shapes must be'],
     [['--tokens', '1,x'], '--tokens must be whole numbers'],
+    [['--depth', '70000'], 'depths must be'],
     [['--table', 'sse9'], 'sse9'],
     [['-t', '0'], 'threads must be'],
     [['-o', 'xml'], '--output must be md, json, csv'],
