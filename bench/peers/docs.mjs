@@ -1,8 +1,9 @@
 /** Puts the tables of bench/results/peers.json into docs/benchmarks.md, and the picture beside it. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { toSvg } from './chart.mjs'
 import { toMarkdown } from './report.mjs'
+import { writeWhole } from './store.mjs'
 
 const pathOf = (name) => fileURLToPath(new URL(`../../${name}`, import.meta.url))
 export const stored = pathOf('bench/results/peers.json')
@@ -22,8 +23,8 @@ export function withResults(text, results) {
 
 export function updateDocs() {
   const results = JSON.parse(readFileSync(stored, 'utf8'))
-  writeFileSync(page, withResults(readFileSync(page, 'utf8'), results))
-  writeFileSync(picture, toSvg(results))
+  writeWhole(page, withResults(readFileSync(page, 'utf8'), results))
+  writeWhole(picture, toSvg(results))
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) updateDocs()

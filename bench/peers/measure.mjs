@@ -4,6 +4,7 @@ import { accessSync, constants, statSync, writeFileSync } from 'node:fs'
 import { nameOf } from './cases.mjs'
 import { CHECKED_TOKENS, compareTexts } from './check.mjs'
 import { best, comparisons } from './results.mjs'
+import { mean } from './statistics.mjs'
 
 const PROMPT = 'Once upon a time'
 const DROP_CACHES = '/proc/sys/vm/drop_caches'
@@ -26,55 +27,87 @@ export async function checkTexts([cria, peer], models, { threads }, tell) {
   return results
 }
 
-/** The rounds of one case: A B A B. */
-export async function measureCase(engines, work, { rounds, repetitions }, tell) {
+/**
+ * One case: a trial that finds each engine's fastest setting, then the rounds, A B A B. `keep` is
+ * given the result after every round.
+ */
+export async function measureCase(all, work, { rounds, repetitions }, tell, keep = () => {}) {
   const { path, ...measured } = work
   const title = `${measured.model} ${measured.name}`
-  const done = []
+  const request = { ...work, prompt: PROMPT, repetitions }
+  const engines = all.filter((engine) => engine.measures(work))
+  const { trial, chosen } = await tryVariants(engines, request, (line) => tell(`${title}, ${line}`))
+  const result = { ...measured, trial, rounds: [] }
   for (let round = 1; round <= rounds; round++) {
-    done.push(await measureRound(engines, { ...work, prompt: PROMPT, repetitions }))
-    const figures = Object.entries(done.at(-1)).map(
+    const rates = await measureRound(engines, chosen, request)
+    result.rounds.push(rates)
+    const figures = Object.entries(rates).map(
       ([name, settings]) => `${name} ${best(settings).rate.toFixed(1)}`
     )
     tell(`${title}, round ${round} of ${rounds}: ${figures.join(', ')}`)
+    keep(result)
   }
-  const result = { ...measured, rounds: done }
   for (const { peer, ratio } of comparisons(result)) {
     tell(`${title}: ${ratio.median.toFixed(2)} × ${peer}`)
   }
   return result
 }
 
-/** Every engine, one after the other, with each of its settings. */
-async function measureRound(engines, work) {
+/** Every setting of each engine that has several, once: the rates, and by name which one is taken. */
+async function tryVariants(engines, request, tell) {
+  const trial = {}
+  const chosen = {}
+  for (const engine of engines) {
+    const variants = engine.variants(request)
+    chosen[engine.name] = variants[0]
+    if (variants.length === 1) continue
+    const rates = {}
+    for (const variant of variants)
+      rates[variant.label] = await measureVariant(engine, variant, request)
+    trial[engine.name] = rates
+    chosen[engine.name] = variants.find(({ label }) => label === best(rates).label)
+    const figures = variants.map(({ label }) => `${label} ${mean(rates[label]).toFixed(1)}`)
+    tell(`trial of ${engine.name}: ${figures.join(', ')}`)
+  }
+  return { trial, chosen }
+}
+
+/** Every engine, one after the other, with its chosen setting. */
+async function measureRound(engines, chosen, request) {
   const round = {}
-  for (const engine of engines.filter((engine) => engine.measures(work))) {
-    round[engine.name] = {}
-    for (const { label, ...settings } of engine.variants(work)) {
-      const { rates } = await engine.ask({ ...work, ...settings })
-      round[engine.name][label] = rates
-    }
+  for (const engine of engines) {
+    const variant = chosen[engine.name]
+    round[engine.name] = { [variant.label]: await measureVariant(engine, variant, request) }
   }
   return round
 }
 
-/** Cria alone: reading a file plainly, and loading it up to the first token. */
-export async function measureLoad([cria], path, { rounds, threads }, tell) {
+async function measureVariant(engine, { label, ...settings }, request) {
+  const { rates } = await engine.ask({ ...request, ...settings })
+  return rates
+}
+
+/**
+ * Cria alone: reading a file plainly, and loading it up to the first token. `keep` is given the
+ * result after every round.
+ */
+export async function measureLoad([cria], path, { rounds, threads }, tell, keep = () => {}) {
   const cold = canDropCaches()
   const title = `${nameOf(path)} load, ${cold ? 'cold' : 'warm'}`
   const seconds = async (kind) => {
     if (cold) dropCaches()
     return (await cria.ask({ kind, path, threads })).seconds
   }
-  const done = []
+  const result = { model: nameOf(path), fileBytes: statSync(path).size, cold, rounds: [] }
   for (let round = 1; round <= rounds; round++) {
     const readSeconds = await seconds('read')
     const loadSeconds = await seconds('load')
-    done.push({ readSeconds, loadSeconds })
+    result.rounds.push({ readSeconds, loadSeconds })
     const figures = `read ${readSeconds.toFixed(3)} s, first token ${loadSeconds.toFixed(3)} s`
     tell(`${title}, round ${round} of ${rounds}: ${figures}`)
+    keep(result)
   }
-  return { model: nameOf(path), fileBytes: statSync(path).size, cold, rounds: done }
+  return result
 }
 
 /**

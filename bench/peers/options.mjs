@@ -20,9 +20,10 @@ Measures Cria against node-llama-cpp, interleaved, in child processes; sets both
       --quick                 to try: 2 rounds of 1.1b q4_0 with -p 128 -n 16
       --llama-bench PATH      measure this llama-bench binary as well
       --llama-bench-name NAME what to call it (default: llama.cpp or ik_llama.cpp, as it looks)
-      --json FILE             store the results
+      --json FILE             store the results there after every round, or add them to those of
+                              a former run of the same machine and versions
       --svg FILE              draw the ratios
-      --update-docs           store as bench/results/peers.json and renew docs/benchmarks.md
+      --update-docs           the same with bench/results/peers.json, and renew docs/benchmarks.md
   -h, --help                  this text
 `
 

@@ -1,5 +1,5 @@
 /** Results as Markdown. */
-import { comparisons, loadSummary, OWN } from './results.mjs'
+import { best, comparisons, loadSummary, OWN } from './results.mjs'
 
 /** All tables and what they were measured on. */
 export function toMarkdown(results) {
@@ -9,15 +9,22 @@ export function toMarkdown(results) {
   return `${parts.join('\n\n')}\n`
 }
 
-function describeRun({ machine, engines, settings, check }) {
+function describeRun({ machine, engines, cases, check }) {
   const names = engines.map(({ name, version }) => `${name} ${version}`).join(', ')
   const memory = `${(machine.memoryBytes / 1e9).toFixed(0)} GB`
   return [
     `${machine.cpu || 'unknown CPU'}, ${machine.usableCores} cores, ${memory}; ` +
       `${machine.os}, Node ${machine.node}; kernels ${machine.kernels}. ${names}.`,
-    `${count(settings.rounds, 'round')}; each process timed ${count(settings.repetitions, 'run')}. ` +
-      `Checked first: ${describeCheck(check)}.`
+    `${timedRuns(cases)}Checked first: ${describeCheck(check)}.`
   ].join('\n')
+}
+
+/** How many runs of each process were timed, where any was for its speed. */
+function timedRuns(cases) {
+  const runs = cases.flatMap(({ rounds }) => rounds.map((round) => best(round[OWN]).runs))
+  if (runs.length === 0) return ''
+  const [least, most] = [Math.min(...runs), Math.max(...runs)]
+  return `Each process timed ${least < most ? `${least} to ` : ''}${count(most, 'run')}. `
 }
 
 function describeCheck(check) {
@@ -35,6 +42,7 @@ function speedTable({ cases }) {
       measured.name,
       measured.kvType,
       threadsOf(measured),
+      String(measured.rounds.length),
       spread(own, rate),
       `${peer}, ${label}`,
       spread(other, rate),
@@ -49,6 +57,7 @@ function speedTable({ cases }) {
       'test',
       'KV',
       'threads:',
+      'rounds:',
       `${OWN} tokens/s:`,
       'peer',
       'peer tokens/s:',
@@ -66,6 +75,7 @@ function loadTable({ load }) {
     const seconds = (value) => value.toFixed(3)
     return [
       measured.model,
+      String(measured.rounds.length),
       `${(measured.fileBytes / 1e6).toFixed(0)} MB, ${measured.cold ? 'cold' : 'warm'}`,
       spread(read, seconds),
       spread(load, seconds),
@@ -73,7 +83,15 @@ function loadTable({ load }) {
       `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`
     ]
   })
-  const head = ['model', 'file', 'reading it, s:', 'load and first token, s:', 'ratio:', 'range:']
+  const head = [
+    'model',
+    'rounds:',
+    'file',
+    'reading it, s:',
+    'load and first token, s:',
+    'ratio:',
+    'range:'
+  ]
   return table(head, rows)
 }
 

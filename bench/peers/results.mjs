@@ -1,19 +1,21 @@
 /**
  * What a run stores, and the figures that follow from it.
  *
- * A measured case is `{ model, name, kind, tokens, depth, kvType, threads, rounds }`; a round has, by
- * the engine's name and the label of a setting, the tokens per second of each repetition:
+ * A measured case is `{ model, name, kind, tokens, depth, kvType, threads, trial, rounds }`; a round
+ * has, by the engine's name and the label of its setting, the tokens per second of each repetition,
+ * and the trial before the rounds has all settings of the engines that know several:
  *
- *   { "Cria": { "": [57.1] }, "node-llama-cpp": { "flash attention": [41.0], "plain": [39.2] } }
+ *   trial   { "node-llama-cpp": { "flash attention": [41.0], "plain attention": [39.2] } }
+ *   round   { "Cria": { "": [57.1] }, "node-llama-cpp": { "flash attention": [40.6] } }
  */
 import { mean, summarize } from './statistics.mjs'
 
 export const OWN = 'Cria'
 
-/** The best setting of one engine in one round: `{ label, rate }`. */
+/** The best setting of one engine in one round or trial, by the mean of its runs: `{ label, rate, runs }`. */
 export function best(settings) {
   return Object.entries(settings)
-    .map(([label, rates]) => ({ label, rate: mean(rates) }))
+    .map(([label, rates]) => ({ label, rate: mean(rates), runs: rates.length }))
     .reduce((a, b) => (b.rate > a.rate ? b : a))
 }
 

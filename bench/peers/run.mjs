@@ -4,7 +4,6 @@
  * beside this file, makes the models, checks that the engines compute the same, and measures them in
  * turns. docs/benchmarks.md says what the figures mean; --help lists the flags.
  */
-import { writeFileSync } from 'node:fs'
 import { setup } from '../../scripts/setup.mjs'
 import { speedCases, streamCases } from './cases.mjs'
 import { toSvg } from './chart.mjs'
@@ -15,6 +14,7 @@ import { checkTexts, measureCase, measureLoad, readAfresh } from './measure.mjs'
 import { randomModel } from './models.mjs'
 import { help, parseOptions, UsageError } from './options.mjs'
 import { toMarkdown } from './report.mjs'
+import { put, resume, writeWhole } from './store.mjs'
 
 const tell = (line) => process.stderr.write(`peers: ${line}\n`)
 
@@ -26,31 +26,31 @@ async function run(options) {
   for (const engine of engines) described.push({ name: engine.name, ...(await engine.describe()) })
   const [{ machine, threads }] = described
   const settings = { ...options, threads: options.threads ?? threads }
-
-  const models = modelsOf(options)
-  const streams = streamCases(settings)
-  const results = {
-    machine,
-    engines: described.map(({ name, version }) => ({ name, version })),
-    settings: { rounds: options.rounds, repetitions: options.repetitions },
-    check: await checkTexts(engines, streams, settings, tell),
-    cases: [],
-    load: []
+  const versions = described.map(({ name, version }) => ({ name, version }))
+  const path = options.updateDocs ? stored : options.json
+  const results = resume(path, { machine, engines: versions }, tell)
+  const keep = (kind) => (row) => {
+    put(results, kind, row)
+    store(results, options)
   }
-  const speed = options.measure.includes('speed') ? speedCases(models, settings) : []
+
+  const streams = streamCases(settings)
+  for (const check of await checkTexts(engines, streams, settings, tell)) {
+    put(results, 'check', check) // stored with the first measurement: without one it says nothing
+  }
+  const measures = (kind) => options.measure.includes(kind)
+  const models = measures('speed') || measures('load') ? modelsOf(options) : []
+  const stream = measures('stream') ? streams : []
+  const speed = measures('speed') ? speedCases(models, settings) : []
   const fresh = new Set()
-  const stream = options.measure.includes('stream') ? streams : []
   for (const work of [...stream, ...speed]) {
     if (!fresh.has(work.path)) await readAfresh(engines, work.path)
     fresh.add(work.path)
-    results.cases.push(await measureCase(engines, work, settings, tell))
-    store(results, options) // as far as it came, should the rest not
+    await measureCase(engines, work, settings, tell, keep('cases'))
   }
-  for (const path of options.measure.includes('load') ? models : []) {
-    results.load.push(await measureLoad(engines, path, settings, tell))
+  for (const path of measures('load') ? models : []) {
+    await measureLoad(engines, path, settings, tell, keep('load'))
   }
-  store(results, options)
-  if (options.updateDocs) updateDocs()
   return results
 }
 
@@ -60,10 +60,12 @@ function modelsOf({ models, shapes, types }) {
   return shapes.flatMap((shape) => types.map((type) => randomModel(shape, type, tell)))
 }
 
-function store(results, { json, svg, updateDocs }) {
+/** Everything so far; called after every round of every case. */
+function store(results, { json, svg, updateDocs: renew }) {
   const text = `${JSON.stringify(results, null, 2)}\n`
-  for (const path of [json, updateDocs && stored]) if (path) writeFileSync(path, text)
-  if (svg) writeFileSync(svg, toSvg(results))
+  for (const path of [json, renew && stored]) if (path) writeWhole(path, text)
+  if (svg) writeWhole(svg, toSvg(results))
+  if (renew) updateDocs()
 }
 
 try {

@@ -1,10 +1,10 @@
 /** The parts of bench/peers that need no peer: it is not installed where tests run. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { cria, root } from '../api/support/built.js'
 
 const part = (name: string) => import(new URL(`bench/${name}.mjs`, root).href)
@@ -18,6 +18,7 @@ const { table, toMarkdown } = await part('peers/report')
 const { toSvg } = await part('peers/chart')
 const { inChild } = await part('peers/child')
 const { withResults } = await part('peers/docs')
+const { put, resume, writeWhole } = await part('peers/store')
 const llamaBench = await part('peers/engines/llama-bench')
 const nodeLlamaCpp = await part('peers/engines/node-llama-cpp')
 const { SHAPES, FILE_TYPES, layout, writeRandomLlama } = await part('support/random-llama')
@@ -48,7 +49,6 @@ const results = {
     { name: 'Cria', version: '1' },
     { name: 'peer', version: '2' }
   ],
-  settings: { rounds: 3, repetitions: 1 },
   check: [{ model: 'm', peer: 'peer', setting: 'plain', shared: 48, of: 48, text: 'a' }],
   cases: [measured],
   load: [
@@ -70,7 +70,7 @@ describe('statistics', () => {
 
 describe('ratios', () => {
   test('the best setting of a round counts, by the mean of its repetitions', () => {
-    expect(best({ a: [10, 20], b: [14] })).toEqual({ label: 'a', rate: 15 })
+    expect(best({ a: [10, 20], b: [14] })).toEqual({ label: 'a', rate: 15, runs: 2 })
   })
 
   test('are of the same round, each peer by itself', () => {
@@ -272,20 +272,28 @@ describe('measuring, with engines that pretend', () => {
   const told: string[] = []
   const tell = (line: string) => told.push(line)
 
-  test('engines take turns, each with every setting', async () => {
+  test('a trial chooses a setting, then engines take turns', async () => {
     asked.length = 0
     const engines = [
       engine('Cria', [''], { rates: [30] }),
-      engine('peer', ['flash', 'plain'], { rates: [10] }),
+      {
+        ...engine('peer', ['flash', 'plain'], {}),
+        ask: async ({ setting }: { setting: string }) => {
+          asked.push(`peer ${setting}`)
+          return { rates: [setting === 'plain' ? 10 : 9] }
+        }
+      },
       { ...engine('other', ['x'], { rates: [1] }), measures: () => false }
     ]
     const work = { path: '/x/m.gguf', model: 'm', name: 'pp8', kind: 'pp' }
-    const result = await measureCase(engines, work, { rounds: 2, repetitions: 1 }, tell)
-    const round = ['Cria', 'peer flash', 'peer plain']
-    expect(asked).toEqual([...round, ...round])
-    expect(result.rounds).toEqual(
-      Array(2).fill({ Cria: { '': [30] }, peer: { flash: [10], plain: [10] } })
-    )
+    const kept: number[] = []
+    const keep = ({ rounds }: { rounds: object[] }) => kept.push(rounds.length)
+    const result = await measureCase(engines, work, { rounds: 2, repetitions: 1 }, tell, keep)
+    const round = ['Cria', 'peer plain']
+    expect(asked).toEqual(['peer flash', 'peer plain', ...round, ...round])
+    expect(result.trial).toEqual({ peer: { flash: [9], plain: [10] } })
+    expect(result.rounds).toEqual(Array(2).fill({ Cria: { '': [30] }, peer: { plain: [10] } }))
+    expect(kept).toEqual([1, 2])
     expect(result).not.toHaveProperty('path') // of this machine alone
     expect(told.at(-1)).toBe('m pp8: 3.00 × peer')
   })
@@ -300,6 +308,54 @@ describe('measuring, with engines that pretend', () => {
   })
 })
 
+describe('results that are kept', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cria-peers-'))
+  afterAll(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'kept.json')
+  const told: string[] = []
+  const again = (changes: object) =>
+    resume(
+      path,
+      { machine: results.machine, engines: results.engines, ...changes },
+      (line: string) => told.push(line)
+    )
+
+  test('nothing is kept at first', () => {
+    expect(again({})).toEqual({ ...results, check: [], cases: [], load: [] })
+    expect(resume(undefined, results)).toMatchObject({ cases: [] })
+  })
+
+  test('a later run of the same machine and versions goes on', () => {
+    writeWhole(path, JSON.stringify(results))
+    expect(readdirSync(folder)).toEqual(['kept.json'])
+    expect(again({})).toEqual(results)
+    const third = { name: 'third', version: '3' }
+    expect(again({ engines: [...results.engines, third] }).engines).toHaveLength(3)
+    expect(again({ engines: results.engines.slice(0, 1) })).toEqual(results)
+    expect(told.at(-1)).toContain('adding to')
+  })
+
+  test('that of another machine or of other versions starts anew', () => {
+    expect(again({ machine: { ...results.machine, cpu: 'B' } }).cases).toEqual([])
+    expect(again({ engines: [{ name: 'Cria', version: '2' }] }).cases).toEqual([])
+    expect(told.at(-1)).toContain('starts anew')
+  })
+
+  test('a row takes the place of the same one', () => {
+    const grown = structuredClone(results)
+    put(grown, 'cases', { ...measured, rounds: [] })
+    put(grown, 'cases', { ...measured, threads: 1 })
+    put(grown, 'load', { model: 'm', cold: false, rounds: [] })
+    put(grown, 'check', { ...results.check[0], shared: 8 })
+    expect(grown.cases.map(({ threads, rounds }) => [threads, rounds.length])).toEqual([
+      [2, 0],
+      [1, 3]
+    ])
+    expect(grown.load.map(({ cold }) => cold)).toEqual([true, false])
+    expect(grown.check.map(({ shared }) => shared)).toEqual([8])
+  })
+})
+
 describe('what is written', () => {
   test('a Markdown table, aligned', () => {
     expect(table(['name', 'x:'], [['ä', '10']])).toBe(
@@ -310,9 +366,11 @@ describe('what is written', () => {
   test('a report with machine, check, ratios and loads', () => {
     const text = toMarkdown(results)
     expect(text).toContain('A CPU, 2 cores, 8 GB')
-    expect(text).toContain('3 rounds; each process timed 1 run.')
+    expect(text).toContain('Each process timed 1 to 2 runs.')
     expect(text).toContain('m against peer, all 48 tokens equal')
-    expect(text).toMatch(/m<1> +\| pp512 .* 110\.0 \(90\.0–120\.0\) \| peer, flash .*\*\*1\.50\*\*/)
+    expect(text).toMatch(
+      /m<1> +\| pp512 .* 3 \| +110\.0 \(90\.0–120\.0\) \| peer, flash .*\*\*1\.50\*\*/
+    )
     expect(text).toMatch(/5 MB, cold .*\*\*1\.20\*\*/)
   })
 

@@ -1,7 +1,8 @@
 /** Cria, through its public API, from dist/. */
+import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, readSync } from 'node:fs'
 
-/** A small model may be faster on one thread: each engine streams with both, and its better counts. */
+/** A small model may be faster on one thread, so each engine may stream with one, too. */
 export function variants({ kind, threads }) {
   if (kind !== 'stream' || threads === 1) return [{ label: '' }]
   return [
@@ -20,10 +21,21 @@ export async function measure(request) {
 async function describe({ diagnose, version }) {
   const { cpu, machine } = diagnose()
   return {
-    version,
+    version: `${version} (${commit()})`,
     machine: { ...machine, kernels: cpu.selected?.variant || cpu.selected?.name },
     threads: cpu.threads
   }
+}
+
+/** The last commit that changed what computes; `+` where files differ from it. */
+function commit() {
+  const git = (...args) => {
+    const options = { cwd: new URL('../../..', import.meta.url), encoding: 'utf8' }
+    return spawnSync('git', [...args, '--', 'csrc', 'lib'], options).stdout?.trim()
+  }
+  const hash = git('log', '-1', '--format=%h')
+  if (!hash) return 'no commit'
+  return `${hash}${git('status', '--porcelain') ? '+' : ''}`
 }
 
 async function speed({ benchmark }, request) {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import * as cria from './cria.mjs'
 
-/** Every measurement is made with and without flash attention; a quantized KV cache needs it. */
+/** With and without flash attention; a quantized KV cache needs it. */
 export function variants(request) {
   const attentions = [
     { label: 'flash attention', flashAttention: true },
