@@ -37,13 +37,12 @@ struct Weight {
   explicit operator bool() const { return data != nullptr; }
 };
 
-/// The input [T×K] of `Backend::project`: a matrix, or what is computed of it on the way, so that
-/// it never has to be written to memory in full precision.
+/// The input [T×K] of `Backend::project`: a matrix, or its norm, which is computed on the way and
+/// never written to memory in full precision.
 struct Input {
   Matrix x;
   const float* norm = nullptr;  // [K]: rmsnorm(x) = x / sqrt(mean(x²) + epsilon) · norm
   float epsilon = 0;
-  Matrix up;  // [T×K]: silu(x) · up
 
   Input(Matrix plain) : x(plain) {}
 };
@@ -54,12 +53,6 @@ inline Input normed(Matrix x, const float* weight, float epsilon) {
   input.epsilon = epsilon;
   return input;
 }
-/// (Shazeer 2020, SwiGLU.)
-inline Input gated(Matrix gate, Matrix up) {
-  Input input(gate);
-  input.up = up;
-  return input;
-}
 
 /// One product of `Backend::project`: out[T×N] = x[T×K] · weight[N×K]ᵀ (+ bias[N]).
 struct Projection {
@@ -67,7 +60,16 @@ struct Projection {
   const float* bias;        // [N], or null
   Matrix out;               // [T×N]
   bool accumulate = false;  // out += instead of out =
+  // With a gate: out = silu(x · gateᵀ (+ gate_bias)) ⊙ (x · weightᵀ (+ bias)), without accumulate.
+  const Weight* gate = nullptr;      // [N×K]
+  const float* gate_bias = nullptr;  // [N], or null
 };
+/// (Shazeer 2020, GLU variants: SwiGLU.) What the two products give is multiplied where it is
+/// computed; of the widest rows of the network one matrix reaches memory instead of two.
+inline Projection gated(const Weight& gate, const float* gate_bias, const Weight& up,
+                        const float* up_bias, Matrix out) {
+  return {up, up_bias, out, false, &gate, gate_bias};
+}
 
 /// Tokens of a KV page.
 inline constexpr int kPageTokens = 32;
@@ -143,7 +145,7 @@ class Backend {
   /// out[t] = table[ids[t]], dequantized. ids are host memory, each in [0, table.rows).
   virtual void embed(const Weight& table, std::span<const int32_t> ids, Matrix out) = 0;
 
-  /// Several products of one input, which is prepared (normed, gated, quantized) once; all run
+  /// Several products of one input, which is prepared (normed, quantized) once; all run
   /// behind one barrier. An output may not be part of the input.
   virtual void project(const Input& input, std::span<const Projection> products) = 0;
   void project(const Input& input, std::initializer_list<Projection> products) {

@@ -37,6 +37,16 @@ void check_projection(const Matrix& x, const Projection& p) {
     fail(ErrorCode::kBadArgument, "project: the output is ", shape(p.out), " but the input ",
          shape(x), " times the weight ", shape(p.weight), " gives ", shape(x.rows, p.weight.rows));
   }
+  if (!p.gate) return;
+  if (p.gate->rows != p.weight.rows || p.gate->cols != p.weight.cols || !*p.gate) {
+    fail(ErrorCode::kBadArgument, "project: the gate is ", shape(*p.gate), " but the weight is ",
+         shape(p.weight), "; both must have one shape, and data");
+  }
+  if (p.accumulate) fail(ErrorCode::kBadArgument, "project: a gated product cannot accumulate");
+}
+
+int64_t inner_products(const Projection& p) {
+  return p.gate ? 2 : 1;
 }
 
 int64_t round_up(int64_t bytes) {
@@ -80,18 +90,19 @@ const float* Products::compute_row(const Input& input, int64_t t, float* out) co
     kernels_.rmsnorm(x, input.norm, input.epsilon, input.x.cols, out);
     return out;
   }
-  if (input.up.data) {
-    kernels_.silu_mul(x, input.up.row(t), input.x.cols, out);
-    return out;
-  }
   return x;
 }
 
 Products::Prepared Products::prepare(const Input& input, std::span<const Projection> products) {
   const int64_t cols = input.x.cols;
   bool wanted[kActivations] = {};
-  for (const Projection& p : products)
-    wanted[static_cast<int>(kernels_.matmul[static_cast<uint32_t>(p.weight.type)].input)] = true;
+  const auto want = [&](const Weight& w) {
+    wanted[static_cast<int>(kernels_.matmul[static_cast<uint32_t>(w.type)].input)] = true;
+  };
+  for (const Projection& p : products) {
+    want(p.weight);
+    if (p.gate) want(*p.gate);
+  }
   Prepared prepared;
   std::byte* next =
       static_cast<std::byte*>(scratch_->data()) + pool_.threads() * thread_bytes(reserved_cols_);
@@ -123,53 +134,64 @@ Products::Prepared Products::prepare(const Input& input, std::span<const Project
 }
 
 /// Rows [first, first + rows) of one product for all tokens; `first` is a multiple of kUnit.
-void Products::multiply(const Prepared& input, const Projection& p, int64_t first, int64_t rows,
-                        int thread, int64_t tokens) const {
-  const Weight& w = p.weight;
-  const Matmul& kernel = kernels_.matmul[static_cast<uint32_t>(w.type)];
-  const int form = static_cast<int>(kernel.input);
-  const auto* data = static_cast<const std::byte*>(w.data);
-  float* out = outputs_of(thread);
+void Products::compute(const Prepared& input, const Projection& p, int64_t first, int64_t rows,
+                       int thread, int64_t tokens) const {
   const int64_t stride = (rows + kUnit - 1) / kUnit * kUnit;
-  for (int64_t t = 0; t < tokens; t += kTokens) {
-    const int64_t count = std::min(kTokens, tokens - t);
-    const std::byte* x = input.rows[form] + t * input.stride[form];
-    if (w.packed) {
-      const int64_t bytes = panel_bytes(w.type, w.cols);
-      kernel.panels({data + first / kPanelRows * bytes, bytes, stride / kPanelRows, w.cols, x,
-                     input.stride[form], count, out, stride});
-    } else {
-      const int64_t bytes = row_bytes(w.type, w.cols);
-      kernel.rows(
-          {data + first * bytes, bytes, rows, w.cols, x, input.stride[form], count, out, stride});
-    }
-    store(p, first, rows, t, count, out, stride);
+  float* sums = outputs_of(thread);
+  for (int64_t t0 = 0; t0 < tokens; t0 += kTokens) {
+    const int64_t count = std::min(kTokens, tokens - t0);
+    float* gates = p.gate ? sums + count * stride : nullptr;
+    multiply(input, p.weight, first, rows, t0, count, sums, stride);
+    if (gates) multiply(input, *p.gate, first, rows, t0, count, gates, stride);
+    for (int64_t t = 0; t < count; ++t)
+      store(p, first, rows, t0 + t, sums + t * stride, gates ? gates + t * stride : nullptr);
   }
 }
 
-/// Takes finished outputs from a thread's own memory to where they belong.
-void Products::store(const Projection& p, int64_t first, int64_t rows, int64_t t0, int64_t tokens,
-                     const float* from, int64_t stride) const {
-  for (int64_t t = 0; t < tokens; ++t) {
-    float* out = p.out.row(t0 + t) + first;
-    const float* sums = from + t * stride;
-    if (!p.accumulate) {
-      std::memcpy(out, sums, static_cast<size_t>(rows) * sizeof(float));
-    } else {
-      kernels_.add(out, sums, rows);
-    }
-    if (p.bias) kernels_.add(out, p.bias + first, rows);
+/// Tokens [t0, t0 + tokens) times rows [first, first + rows) of a weight, to out[tokens × stride].
+void Products::multiply(const Prepared& input, const Weight& w, int64_t first, int64_t rows,
+                        int64_t t0, int64_t tokens, float* out, int64_t stride) const {
+  const Matmul& kernel = kernels_.matmul[static_cast<uint32_t>(w.type)];
+  const auto form = static_cast<size_t>(kernel.input);
+  const auto* data = static_cast<const std::byte*>(w.data);
+  const int64_t x_stride = input.stride[form];
+  const std::byte* x = input.rows[form] + t0 * x_stride;
+  if (w.packed) {
+    const int64_t bytes = panel_bytes(w.type, w.cols);
+    kernel.panels({data + first / kPanelRows * bytes, bytes, stride / kPanelRows, w.cols, x,
+                   x_stride, tokens, out, stride});
+  } else {
+    const int64_t bytes = row_bytes(w.type, w.cols);
+    kernel.rows({data + first * bytes, bytes, rows, w.cols, x, x_stride, tokens, out, stride});
   }
+}
+
+/// Takes a token's finished outputs from a thread's own memory to where they belong.
+void Products::store(const Projection& p, int64_t first, int64_t rows, int64_t t, float* sums,
+                     float* gates) const {
+  float* out = p.out.row(t) + first;
+  if (gates) {
+    if (p.bias) kernels_.add(sums, p.bias + first, rows);
+    if (p.gate_bias) kernels_.add(gates, p.gate_bias + first, rows);
+    kernels_.silu_mul(gates, sums, rows, out);
+    return;
+  }
+  if (p.accumulate) {
+    kernels_.add(out, sums, rows);
+  } else {
+    std::memcpy(out, sums, static_cast<size_t>(rows) * sizeof(float));
+  }
+  if (p.bias) kernels_.add(out, p.bias + first, rows);
 }
 
 void Products::project(const Input& input, std::span<const Projection> products) {
   const Matrix& x = input.x;
-  if (input.up.data) check_same("project", "gate", x, "up", input.up);
-  int64_t total = 0, outputs = 0;
+  int64_t total = 0, outputs = 0, widest = 1;
   for (const Projection& p : products) {
     check_projection(x, p);
     total += units(p);
-    outputs += p.weight.rows;
+    outputs += p.weight.rows * inner_products(p);
+    widest = std::max(widest, inner_products(p));
   }
   if (x.rows == 0 || total == 0) return;
   if (x.rows > reserved_tokens_ || x.cols > reserved_cols_) {
@@ -184,14 +206,14 @@ void Products::project(const Input& input, std::span<const Projection> products)
       const int64_t stop = std::min(end, units(p));
       if (begin < stop) {
         const int64_t first = begin * kUnit, rows = std::min(stop * kUnit, p.weight.rows) - first;
-        multiply(prepared, p, first, rows, thread, x.rows);
+        compute(prepared, p, first, rows, thread, x.rows);
       }
       begin = std::max<int64_t>(begin - units(p), 0);
       end -= units(p);
       if (end <= 0) break;
     }
   };
-  const int64_t most = kOutputs / (kUnit * std::min(x.rows, kTokens));
+  const int64_t most = kOutputs / (kUnit * std::min(x.rows, kTokens) * widest);
   if (outputs * x.cols * x.rows < kSmallProduct) {
     for (int64_t i = 0; i < total; i += most) work(0, i, std::min(i + most, total));
   } else {

@@ -1,6 +1,6 @@
-// F3. Products of the CPU backend: an input is prepared once (normed, gated, rounded to 8 bits),
-// all weights that take it are multiplied behind one barrier, and what is done to the results
-// (bias, sum) happens while they are in the cache.
+// F3. Products of the CPU backend: an input is prepared once (normed, rounded to 8 bits), all
+// weights that take it are multiplied behind one barrier, and what is done to the results (bias,
+// gate, sum) happens while they are in the cache.
 #pragma once
 
 #include <memory>
@@ -33,10 +33,12 @@ class Products {
 
   Prepared prepare(const Input& input, std::span<const Projection> products);
   const float* compute_row(const Input& input, int64_t t, float* out) const;
-  void multiply(const Prepared& input, const Projection& p, int64_t first, int64_t rows, int thread,
-                int64_t tokens) const;
-  void store(const Projection& p, int64_t first, int64_t rows, int64_t t0, int64_t tokens,
-             const float* from, int64_t stride) const;
+  void compute(const Prepared& input, const Projection& p, int64_t first, int64_t rows, int thread,
+               int64_t tokens) const;
+  void multiply(const Prepared& input, const Weight& w, int64_t first, int64_t rows, int64_t t0,
+                int64_t tokens, float* out, int64_t stride) const;
+  void store(const Projection& p, int64_t first, int64_t rows, int64_t t, float* sums,
+             float* gates) const;
 
   const Kernels& kernels_;
   ThreadPool& pool_;

@@ -37,7 +37,7 @@ bool Transformer::forward(const Batch& batch, float* logits,
     fail(ErrorCode::kBackend, "forward: expected 1 to ", limits_.tokens, " tokens and up to ",
          limits_.logit_rows, " rows of logits, got ", tokens, " and ", rows);
   Activations a = all_;
-  for (Matrix* m : {&a.x, &a.q, &a.k, &a.v, &a.attended, &a.gate, &a.up}) m->rows = tokens;
+  for (Matrix* m : {&a.x, &a.q, &a.k, &a.v, &a.attended, &a.hidden}) m->rows = tokens;
 
   backend_.embed(weights_.token_embedding, batch.ids, a.x);
   const RopeAngles angles = rope_angles(batch.slices);
@@ -76,8 +76,8 @@ void Transformer::attention_block(const LayerWeights& layer, const LayerKv& kv,
 /// x += Wdown · (silu(Wgate·n) ⊙ Wup·n), with n = rmsnorm(x)
 void Transformer::feed_forward_block(const LayerWeights& layer, const Activations& a) {
   backend_.project(normed(a.x, layer.ffn_norm, config_.rms_epsilon),
-                   {{layer.gate, layer.gate_bias, a.gate}, {layer.up, layer.up_bias, a.up}});
-  backend_.project(gated(a.gate, a.up), {add_to_residual(layer.down, layer.down_bias, a.x)});
+                   {gated(layer.gate, layer.gate_bias, layer.up, layer.up_bias, a.hidden)});
+  backend_.project(a.hidden, {add_to_residual(layer.down, layer.down_bias, a.x)});
   comm_.all_reduce(a.x);
 }
 
@@ -112,8 +112,7 @@ size_t Transformer::lay_out(const Config& config, BatchLimits limits, float* bas
   place(out.k, limits.tokens, config.kv_width());
   place(out.v, limits.tokens, config.kv_width());
   place(out.attended, limits.tokens, config.query_width());
-  place(out.gate, limits.tokens, config.feed_forward);
-  place(out.up, limits.tokens, config.feed_forward);
+  place(out.hidden, limits.tokens, config.feed_forward);
   place(out.last, limits.logit_rows, config.width);
   place(out.logits, limits.logit_rows, config.vocab);
   place(out.angles, limits.tokens, config.rope.pairs * 2);

@@ -49,7 +49,7 @@ class Transformer {
     Matrix x;         // [T × D]    residual stream
     Matrix q, k, v;   // [T × H·K], [T × G·K], [T × G·K]
     Matrix attended;  // [T × H·K]
-    Matrix gate, up;  // [T × F]
+    Matrix hidden;    // [T × F]
     Matrix last;      // [rows × D] residual stream of the rows that want logits
     Matrix logits;    // [rows × V]
     Matrix angles;    // [T × pairs·2]

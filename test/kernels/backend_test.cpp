@@ -132,7 +132,7 @@ TEST(backend_project_norms_gates_and_accumulates) {
         auto cpu = backend(table.variant, 2);
         const int64_t cols = 256, rows = 40;
         EncodedWeight w(*cpu, type, rows, cols, random, true);
-        Floats x = normal(random, tokens * cols), up = normal(random, tokens * cols);
+        Floats x = normal(random, tokens * cols);
         const Floats norm = normal(random, cols);
         Floats computed(x.size()), expected(static_cast<size_t>(tokens * rows));
         Floats out(expected.size());
@@ -147,16 +147,23 @@ TEST(backend_project_norms_gates_and_accumulates) {
                      {{w.weight, nullptr, matrix(out, tokens)}});
         CHECK_SAY(same(out, expected), table.variant, " norm");
 
-        table.kernels->silu_mul(x.data(), up.data(), tokens * cols, computed.data());
-        expect();
-        cpu->project(gated(matrix(x, tokens), matrix(up, tokens)),
-                     {{w.weight, nullptr, matrix(out, tokens)}});
-        CHECK_SAY(same(out, expected), table.variant, " gate");
-
         Floats sum = normal(random, tokens * rows), before = sum;
-        cpu->project(gated(matrix(x, tokens), matrix(up, tokens)),
+        cpu->project(normed(matrix(x, tokens), norm.data(), 1e-5f),
                      {{w.weight, nullptr, matrix(sum, tokens), true}});
         for (size_t i = 0; i < sum.size(); ++i) CHECK_EQ(sum[i], before[i] + expected[i]);
+
+        EncodedWeight g(*cpu, DType::kQ8_0, rows, cols, random, true);
+        const Floats up_bias = normal(random, rows), gate_bias = normal(random, rows);
+        Floats gate(expected.size()), up(expected.size());
+        for (const bool biased : {false, true}) {
+          const float *ub = biased ? up_bias.data() : nullptr,
+                      *gb = biased ? gate_bias.data() : nullptr;
+          cpu->project(matrix(x, tokens),
+                       {{g.weight, gb, matrix(gate, tokens)}, {w.weight, ub, matrix(up, tokens)}});
+          table.kernels->silu_mul(gate.data(), up.data(), tokens * rows, expected.data());
+          cpu->project(matrix(x, tokens), {gated(g.weight, gb, w.weight, ub, matrix(out, tokens))});
+          CHECK_SAY(same(out, expected), table.variant, " gate", biased ? " with biases" : "");
+        }
       }
     }
   }
@@ -362,10 +369,12 @@ TEST(backend_refuses_wrong_shapes) {
   CHECK_THROWS(code,
                (cpu->project(matrix(many, 65), {{w.weight, nullptr, matrix(many_out, 65)}}), 0),
                "[64×2048] was reserved");
-  CHECK_THROWS(
-      code,
-      (cpu->project(gated(matrix(a, 3), matrix(b, 3)), {{w.weight, nullptr, matrix(c, 3)}}), 0),
-      "[3×64] but up is [3×32]");
+  EncodedWeight other(*cpu, DType::kQ8_0, 32, 64, random, true);
+  const Projection gate = gated(other.weight, nullptr, w.weight, nullptr, matrix(c, 3));
+  CHECK_THROWS(code, (cpu->project(matrix(a, 3), {gate}), 0), "gate is [32×64]");
+  Projection both = gated(w.weight, nullptr, w.weight, nullptr, matrix(c, 3));
+  both.accumulate = true;
+  CHECK_THROWS(code, (cpu->project(matrix(a, 3), {both}), 0), "cannot accumulate");
   const int64_t rows[] = {0, 3};
   CHECK_THROWS(code, (cpu->gather_rows(matrix(a, 3), rows, {a.data(), 2, 64}), 0), "row 3");
 }
