@@ -33,25 +33,25 @@ struct Ahead {
 
   void fetch(int64_t i) const { __builtin_prefetch(at + i * step, 0, 2); }
   Ahead from(int64_t i) const { return {at + i * step, step}; }
+  /// The first of several products over the same positions fetches for all; the others ask for one
+  /// line again and again, which costs less than to decide.
+  Ahead only(bool leads) const { return leads ? *this : Ahead{at, 0}; }
 };
 
 /// What the second factor of a product is stored as.
 template <class V>
 struct FromF32 {
   using Element = float;
-  static constexpr bool kFromCache = false;
   static typename V::Vec load(const float* p) { return V::load(p); }
 };
 template <class V>
 struct FromF16 {
   using Element = uint16_t;
-  static constexpr bool kFromCache = true;
   static typename V::Vec load(const uint16_t* p) { return V::halves(p); }
 };
 template <class V>
 struct FromI8 {
   using Element = int8_t;
-  static constexpr bool kFromCache = true;
   static typename V::Vec load(const int8_t* p) { return V::bytes(p); }
 };
 
@@ -85,8 +85,7 @@ void multiply_tile(const Product<From>& x, int first) {
   for (int j = 0; j < n; ++j) {
     typename V::Vec row[kVectors];
     for (int v = 0; v < kVectors; ++v) row[v] = From::load(b + v * V::kLanes);
-    if constexpr (From::kFromCache)
-      for (int v = 0; v < kVectors / 2; ++v) ahead.fetch(v * n + j);
+    for (int v = 0; v < kVectors / 2; ++v) ahead.fetch(v * n + j);
     for (int r = 0; r < kRows; ++r) {
       const typename V::Vec factor = V::all(a[r * kRowStep]);
       for (int v = 0; v < kVectors; ++v) sums[r][v] = V::fma(factor, row[v], sums[r][v]);
@@ -161,5 +160,6 @@ void score(int rows, const QueryCodes& q, int64_t groups, const std::byte* keys,
   if (rows == kMost) return score_rows<V, kMost>(q, groups, keys, scales, c, c_stride, ahead);
   if constexpr (kMost > 1) score<V, kMost - 1>(rows, q, groups, keys, scales, c, c_stride, ahead);
 }
+
 }  // namespace
 }  // namespace cria::cpu
