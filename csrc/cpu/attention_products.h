@@ -121,12 +121,11 @@ struct QueryCodes {
 };
 
 /// c[r][0 … 2L) = q[r]·keys for the 2L positions at `keys` and `scales`, where quads and groups are
-/// a page apart. The bytes' sums are exact: 32 · 255 · 127 is far from 2^31.
+/// a page apart. The bytes' sums are exact: 32 · 255 · 127 is far from 2^31. 16 of them leave no
+/// room in 32 registers for as many sums in f32, which wait in `c` from group to group.
 template <class V, int kRows>
 void score_rows(const QueryCodes& q, int64_t groups, const std::byte* keys, const uint16_t* scales,
                 float* c, int64_t c_stride, Ahead ahead) {
-  typename V::Vec sums[kRows][2];
-  for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = V::zero();
   const QueryCode* codes = q.codes;
   for (int64_t g = 0; g < groups; ++g, scales += kPageTokens) {
     typename V::Ints dots[kRows][2];
@@ -145,13 +144,13 @@ void score_rows(const QueryCodes& q, int64_t groups, const std::byte* keys, cons
     const typename V::Vec s0 = V::halves(scales), s1 = V::halves(scales + V::kLanes);
     for (int r = 0; r < kRows; ++r) {
       const typename V::Vec s = V::all(q.scales[g * V::kRows + r]);
-      sums[r][0] = V::fma(V::mul(V::floats(dots[r][0]), s0), s, sums[r][0]);
-      sums[r][1] = V::fma(V::mul(V::floats(dots[r][1]), s1), s, sums[r][1]);
+      float *c0 = c + r * c_stride, *c1 = c0 + V::kLanes;
+      const typename V::Vec sum0 = g == 0 ? V::zero() : V::load(c0);
+      const typename V::Vec sum1 = g == 0 ? V::zero() : V::load(c1);
+      V::store(c0, V::fma(V::mul(V::floats(dots[r][0]), s0), s, sum0));
+      V::store(c1, V::fma(V::mul(V::floats(dots[r][1]), s1), s, sum1));
     }
   }
-  for (int r = 0; r < kRows; ++r)
-    for (int half = 0; half < 2; ++half)
-      V::store(c + r * c_stride + half * V::kLanes, sums[r][half]);
 }
 
 template <class V, int kMost = V::kRows>
