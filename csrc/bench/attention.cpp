@@ -30,7 +30,7 @@ constexpr int kKvHeads = 4, kGroup = 8;
 constexpr int kCachedWidth = 64;
 /// What a result may be off by. Values are of size 1 and weights sum to 1; 4096 positions weigh
 /// some 1e-4 each, so that none can be missing.
-constexpr double kTolerance = 1e-5;
+constexpr double kTolerance = 3e-6;
 /// Tokens that are checked, at either end.
 constexpr int kCheckedTokens = 4;
 constexpr int64_t kAlign = 4096;

@@ -33,25 +33,25 @@ struct Ahead {
 
   void fetch(int64_t i) const { __builtin_prefetch(at + i * step, 0, 2); }
   Ahead from(int64_t i) const { return {at + i * step, step}; }
+  /// The first of several products over the same positions fetches for all; the others ask for one
+  /// line again and again, which costs less than to decide.
+  Ahead only(bool leads) const { return leads ? *this : Ahead{at, 0}; }
 };
 
 /// What the second factor of a product is stored as.
 template <class V>
 struct FromF32 {
   using Element = float;
-  static constexpr bool kFromCache = false;
   static typename V::Vec load(const float* p) { return V::load(p); }
 };
 template <class V>
 struct FromF16 {
   using Element = uint16_t;
-  static constexpr bool kFromCache = true;
   static typename V::Vec load(const uint16_t* p) { return V::halves(p); }
 };
 template <class V>
 struct FromI8 {
   using Element = int8_t;
-  static constexpr bool kFromCache = true;
   static typename V::Vec load(const int8_t* p) { return V::bytes(p); }
 };
 
@@ -85,8 +85,7 @@ void multiply_tile(const Product<From>& x, int first) {
   for (int j = 0; j < n; ++j) {
     typename V::Vec row[kVectors];
     for (int v = 0; v < kVectors; ++v) row[v] = From::load(b + v * V::kLanes);
-    if constexpr (From::kFromCache)
-      for (int v = 0; v < kVectors / 2; ++v) ahead.fetch(v * n + j);
+    for (int v = 0; v < kVectors / 2; ++v) ahead.fetch(v * n + j);
     for (int r = 0; r < kRows; ++r) {
       const typename V::Vec factor = V::all(a[r * kRowStep]);
       for (int v = 0; v < kVectors; ++v) sums[r][v] = V::fma(factor, row[v], sums[r][v]);
@@ -122,12 +121,11 @@ struct QueryCodes {
 };
 
 /// c[r][0 … 2L) = q[r]·keys for the 2L positions at `keys` and `scales`, where quads and groups are
-/// a page apart. The bytes' sums are exact: 32 · 255 · 127 is far from 2^31.
+/// a page apart. The bytes' sums are exact: 32 · 255 · 127 is far from 2^31. 16 of them leave no
+/// room in 32 registers for as many sums in f32, which wait in `c` from group to group.
 template <class V, int kRows>
 void score_rows(const QueryCodes& q, int64_t groups, const std::byte* keys, const uint16_t* scales,
                 float* c, int64_t c_stride, Ahead ahead) {
-  typename V::Vec sums[kRows][2];
-  for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = V::zero();
   const QueryCode* codes = q.codes;
   for (int64_t g = 0; g < groups; ++g, scales += kPageTokens) {
     typename V::Ints dots[kRows][2];
@@ -146,13 +144,13 @@ void score_rows(const QueryCodes& q, int64_t groups, const std::byte* keys, cons
     const typename V::Vec s0 = V::halves(scales), s1 = V::halves(scales + V::kLanes);
     for (int r = 0; r < kRows; ++r) {
       const typename V::Vec s = V::all(q.scales[g * V::kRows + r]);
-      sums[r][0] = V::fma(V::mul(V::floats(dots[r][0]), s0), s, sums[r][0]);
-      sums[r][1] = V::fma(V::mul(V::floats(dots[r][1]), s1), s, sums[r][1]);
+      float *c0 = c + r * c_stride, *c1 = c0 + V::kLanes;
+      const typename V::Vec sum0 = g == 0 ? V::zero() : V::load(c0);
+      const typename V::Vec sum1 = g == 0 ? V::zero() : V::load(c1);
+      V::store(c0, V::fma(V::mul(V::floats(dots[r][0]), s0), s, sum0));
+      V::store(c1, V::fma(V::mul(V::floats(dots[r][1]), s1), s, sum1));
     }
   }
-  for (int r = 0; r < kRows; ++r)
-    for (int half = 0; half < 2; ++half)
-      V::store(c + r * c_stride + half * V::kLanes, sums[r][half]);
 }
 
 template <class V, int kMost = V::kRows>
@@ -161,5 +159,6 @@ void score(int rows, const QueryCodes& q, int64_t groups, const std::byte* keys,
   if (rows == kMost) return score_rows<V, kMost>(q, groups, keys, scales, c, c_stride, ahead);
   if constexpr (kMost > 1) score<V, kMost - 1>(rows, q, groups, keys, scales, c, c_stride, ahead);
 }
+
 }  // namespace
 }  // namespace cria::cpu

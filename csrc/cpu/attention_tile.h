@@ -176,8 +176,8 @@ class AttentionTile {
   }
 
   /// While scores of a page are computed its values come, and with its values the keys of the page
-  /// a stretch further on: either is used after half a stretch of other work. `steps` loads ask for
-  /// half a part.
+  /// a stretch further on: either is used after half a stretch of other work. `steps` fetches ask
+  /// for half a page.
   Ahead values_of(int base, int64_t steps) const {
     return {page(base) + layout_.values, layout_.values / steps};
   }
@@ -186,11 +186,20 @@ class AttentionTile {
     return {page(next < end_ ? next : base), layout_.values / steps};
   }
 
-  /// Calls body(first row, rows) for every register tile with a query that attends to `base`.
+  /// Calls body(first row, rows, ahead) for every register tile with a query that attends to
+  /// `base`.
   template <class Body>
-  void for_rows(int base, const Body& body) const {
-    for (int r = first_query(base) / kRows * kRows; r < queries_; r += kRows)
-      body(r, least(kRows, queries_ - r));
+  void for_rows(int base, const Ahead& ahead, const Body& body) const {
+    const int first = first_query(base) / kRows * kRows;
+    for (int r = first; r < queries_; r += kRows)
+      body(r, least(kRows, queries_ - r), ahead.only(r == first));
+  }
+
+  /// n values in f16 to f32, and zeros up to the next whole vector.
+  static void convert(const uint16_t* from, int n, float* to) {
+    int i = 0;
+    for (; i + V::kLanes <= n; i += V::kLanes) V::store(to + i, V::halves(from + i));
+    if (i < n) V::store(to + i, V::halves(from + i, n - i));
   }
 
   // Scores of the page at `base`, to scores[r · kTilePositions + 0 … 31]. Those of positions that a
@@ -198,22 +207,19 @@ class AttentionTile {
 
   void score_f16(int base, float* scores) {
     const auto* keys = reinterpret_cast<const uint16_t*>(page(base));
-    const Ahead values = values_of(base, a_.width);
     for (int k = 0; k < a_.width; k += AttentionWorkspace::kSlab) {
       const int n = least(a_.width - k, AttentionWorkspace::kSlab);
       const uint16_t* slab = keys + k * kPageTokens;
-      if (!direct_)
-        for (int i = 0; i < n * kPageTokens; i += V::kLanes)
-          V::store(w_.page + i, V::halves(slab + i));
-      for_rows(base, [&](int r, int rows) {
+      if (!direct_) convert(slab, n * kPageTokens, w_.page);
+      for_rows(base, values_of(base, a_.width).from(k), [&](int r, int rows, const Ahead& ahead) {
         const float* q = w_.q + r * a_.width + k * kRows;
         float* c = scores + r * kTilePositions;
         if (direct_) {
-          multiply<V, FromF16<V>, 1, kRows>(rows, {q, slab, kPageTokens, n, c, kTilePositions,
-                                                   kPageTokens, k == 0, values.from(k)});
+          multiply<V, FromF16<V>, 1, kRows>(
+              rows, {q, slab, kPageTokens, n, c, kTilePositions, kPageTokens, k == 0, ahead});
         } else {
           multiply<V, FromF32<V>, 1, kRows>(
-              rows, {q, w_.page, kPageTokens, n, c, kTilePositions, kPageTokens, k == 0, {}});
+              rows, {q, w_.page, kPageTokens, n, c, kTilePositions, kPageTokens, k == 0, ahead});
         }
       });
     }
@@ -223,12 +229,12 @@ class AttentionTile {
     const std::byte* keys = page(base);
     const auto* scales = reinterpret_cast<const uint16_t*>(keys + layout_.key_scales);
     const int groups = a_.width / kKvGroup;
-    for_rows(base, [&](int r, int rows) {
+    for_rows(base, values_of(base, a_.width / 2), [&](int r, int rows, const Ahead& ahead) {
       const QueryCodes q{reinterpret_cast<const QueryCode*>(w_.query_codes) + r * a_.width,
                          w_.query_scales + r * groups, w_.query_starts + r * groups};
       for (int p = 0; p < kPageTokens; p += kColumns)
         score<V>(rows, q, groups, keys + 4 * p, scales + p, scores + r * kTilePositions + p,
-                 kTilePositions, values_of(base, a_.width / 2));
+                 kTilePositions, ahead);
     });
   }
 
@@ -319,24 +325,20 @@ class AttentionTile {
   void add_f16(int base, const float* weights) {
     const auto* values = reinterpret_cast<const uint16_t*>(page(base) + layout_.values);
     const int count = visible(queries_ - 1, base, kPageTokens);
-    const Ahead keys = next_keys(base, a_.width);
     for (int k = 0; k < a_.width; k += AttentionWorkspace::kSlab) {
       const int n = least(a_.width - k, AttentionWorkspace::kSlab);
       const int stride = (n + kColumns - 1) / kColumns * kColumns;
       if (!direct_)
-        for (int p = 0; p < count; ++p)
-          for (int i = 0; i < n; i += V::kLanes)
-            V::store(w_.page + p * stride + i, V::halves(values + p * a_.width + k + i, n - i));
-      for_rows(base, [&](int r, int rows) {
+        for (int p = 0; p < count; ++p) convert(values + p * a_.width + k, n, w_.page + p * stride);
+      for_rows(base, next_keys(base, a_.width).from(k), [&](int r, int rows, const Ahead& ahead) {
         const float* w = weights + r * kTilePositions;
         float* out = w_.out + r * padded_ + k;
         if (direct_) {
           add_columns<FromF16<V>, kTilePositions>(
-              base, r, rows,
-              {w, values + k, a_.width, 0, out, padded_, stride, false, keys.from(k)});
+              base, r, rows, {w, values + k, a_.width, 0, out, padded_, stride, false, ahead});
         } else {
           add_columns<FromF32<V>, kTilePositions>(
-              base, r, rows, {w, w_.page, stride, 0, out, padded_, stride, false, {}});
+              base, r, rows, {w, w_.page, stride, 0, out, padded_, stride, false, ahead});
         }
       });
     }
@@ -347,13 +349,12 @@ class AttentionTile {
     const auto* values = reinterpret_cast<const int8_t*>(page(base) + layout_.values);
     const auto* scales = reinterpret_cast<const uint16_t*>(page(base) + layout_.value_scales);
     const int count = visible(queries_ - 1, base, kPageTokens);
-    const Ahead keys = next_keys(base, a_.width);
     for (int k = 0; k < a_.width; k += kKvGroup, scales += kPageTokens) {
       if (!direct_)
         for (int p = 0; p < count; ++p)
           for (int i = 0; i < kKvGroup; i += V::kLanes)
             V::store(w_.page + p * kKvGroup + i, V::bytes(values + p * a_.width + k + i));
-      for_rows(base, [&](int r, int rows) {
+      for_rows(base, next_keys(base, a_.width).from(k), [&](int r, int rows, const Ahead& ahead) {
         for (int i = 0; i < rows; ++i)
           for (int p = 0; p < kPageTokens; p += V::kLanes)
             V::store(
@@ -363,10 +364,11 @@ class AttentionTile {
         if (direct_) {
           add_columns<FromI8<V>, kPageTokens>(
               base, r, rows,
-              {w_.folded, values + k, a_.width, 0, out, padded_, kKvGroup, false, keys.from(k)});
+              {w_.folded, values + k, a_.width, 0, out, padded_, kKvGroup, false, ahead});
         } else {
           add_columns<FromF32<V>, kPageTokens>(
-              base, r, rows, {w_.folded, w_.page, kKvGroup, 0, out, padded_, kKvGroup, false, {}});
+              base, r, rows,
+              {w_.folded, w_.page, kKvGroup, 0, out, padded_, kKvGroup, false, ahead});
         }
       });
     }
