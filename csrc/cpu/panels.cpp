@@ -99,13 +99,14 @@ constexpr uint64_t spread_bits(uint8_t byte) {
 }
 
 /// codes |= the field's bits, shifted left by `above`: eight codes at a time.
-[[gnu::always_inline]] inline void read_field(const Field& f, const uint8_t* block, int above, uint8_t codes[32]) {
+[[gnu::always_inline]] inline void read_field(const Field& f, const uint8_t* block, int above,
+                                              uint8_t codes[32]) {
   if (f.kind == Field::kNone) return;
   const uint64_t mask = kEachByte * ((1u << f.bits) - 1);
   for (int i = 0; i < 32; i += 8) {
     const uint8_t* at = byte_of(f, const_cast<uint8_t*>(block), i);
-    const uint64_t word = f.kind == Field::kDense ? spread_bits(*at)
-                                                  : load<uint64_t>(at) >> shift_of(f, i) & mask;
+    const uint64_t word =
+        f.kind == Field::kDense ? spread_bits(*at) : load<uint64_t>(at) >> shift_of(f, i) & mask;
     const uint64_t all = load<uint64_t>(codes + i) | word << above;
     std::memcpy(codes + i, &all, sizeof all);
   }
@@ -145,7 +146,8 @@ template <class Visit>
 
 /// The 32 codes of row r to the planes of a block, and back. A plane's word of a row holds 8/bits
 /// quads, from `first` on, `step` apart.
-[[gnu::always_inline]] inline void write_planes(const PanelLayout& layout, const uint8_t codes[32], int64_t r, uint8_t* planes) {
+[[gnu::always_inline]] inline void write_planes(const PanelLayout& layout, const uint8_t codes[32],
+                                                int64_t r, uint8_t* planes) {
   for_planes(layout, [&](int p, int bits, int first, int step, int below) {
     uint32_t word = 0;
     for (int i = 0; i < 8 / bits; ++i)
@@ -294,9 +296,9 @@ void unpack_scales(const std::byte* group, int64_t r, BlockIQ4_XS& b) {
 // ---- rows ---------------------------------------------------------------------------------------
 
 /// Rows of blocks to a panel. Loading a model is this. With the type known where all is inlined,
-/// nothing is left of the descriptions above but shifts, masks and moves: 2 to 20 GB/s a thread, ten
-/// times less otherwise. The same block of all rows comes before the next one, so that lines of the
-/// panel are written as a whole.
+/// nothing is left of the descriptions above but shifts, masks and moves: 2 to 20 GB/s a thread,
+/// ten times less otherwise. The same block of all rows comes before the next one, so that lines of
+/// the panel are written as a whole.
 template <DType type, class Block>
 void pack_rows(const std::byte* source, int64_t rows, int64_t cols, std::byte* panel) {
   constexpr PanelLayout layout = panel_layout(type);

@@ -30,7 +30,7 @@ Without flags: the best table, the commonest types, 1 and 512 tokens.`,
   flags: [
     names('op', 'operations: matmul, matmul-rows, quantize, rmsnorm, rope, silu_mul, add, exp'),
     names('type', 'types: of weights (q4_k), q8_32 and q8_256 of quantize, f32 of the others'),
-    names('table', 'kernel tables: avx512_vnni, avx512_base, avx2, scalar'),
+    names('table', 'kernel tables: avx512_vnni, avx512_base, avx_vnni, avx2, scalar'),
     names('place', 'where the data lies: l1, l2, memory'),
     { name: 'shape', kind: 'text', value: 'NxK,…', help: 'weights from memory, such as 4096x4096' },
     { name: 'tokens', kind: 'text', value: 'N,…', help: 'tokens of a product (default 1,512)' },
