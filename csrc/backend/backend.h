@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -24,6 +25,15 @@ struct Matrix {
 
   float* row(int64_t r) const { return data + r * cols; }
   Matrix first_rows(int64_t n) const { return {data, n, cols}; }
+};
+
+/// A weight matrix as it lies in a file: where, and how its bytes are copied from there, by any
+/// thread. Without `copy` they are read where they lie.
+struct Blocks {
+  const std::byte* data = nullptr;
+  std::function<void(std::span<const std::byte> bytes, std::byte* to)> copy = {};
+
+  Blocks(const std::byte* plain) : data(plain) {}
 };
 
 /// A weight matrix in the backend's own form, as `Backend::import_weight` gave it.
@@ -129,9 +139,9 @@ class Backend {
   virtual uint64_t weight_bytes(DType type, int64_t rows, int64_t cols) const = 0;
   /// Takes a weight matrix as it lies in the file ([rows × cols] of `type`) into the backend's own
   /// form, at `memory`: weight_bytes of zeroed backend memory, aligned to 64 bytes. Where `memory`
-  /// is null the weight is computed on as it lies in the file, more slowly, and the bytes at `data`
-  /// outlive the backend; a backend that cannot throws kUnsupported.
-  virtual Weight import_weight(DType type, int64_t rows, int64_t cols, const std::byte* data,
+  /// is null the weight is computed on as it lies in the file, more slowly, and the blocks outlive
+  /// the backend; a backend that cannot throws kUnsupported.
+  virtual Weight import_weight(DType type, int64_t rows, int64_t cols, const Blocks& blocks,
                                void* memory) = 0;
   /// Host to backend and back.
   virtual void upload(void* dst, const void* src, size_t bytes) = 0;

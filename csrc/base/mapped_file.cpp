@@ -14,8 +14,10 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <mutex>
 #include <system_error>
+#include <utility>
 
 #include "base/error.h"
 
@@ -130,6 +132,7 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;
@@ -153,7 +156,7 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::filesystem::path& path) 
   if (path.native().find('\0') != std::string::npos)
     fail(ErrorCode::kFile, "cannot open a file whose path has a zero byte in it");
   // O_NONBLOCK: opening a pipe for reading would otherwise wait for a writer.
-  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (fd.get() < 0) fail_to("open", path, errno);
   struct stat status = {};
   if (::fstat(fd.get(), &status) != 0) fail_to("examine", path, errno);
@@ -171,6 +174,7 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::filesystem::path& path) 
   if (mapped == MAP_FAILED) fail_to("map", path, errno);
   file->data_ = static_cast<const std::byte*>(mapped);
   file->size_ = size;
+  file->descriptor_ = fd.release();
   file->guard_slot_ = guard(file->data_, size);
   if (file->guard_slot_ < 0)
     fail(ErrorCode::kFile, "cannot map ", path.string(), ": ", kMaxMappedFiles,
@@ -182,6 +186,7 @@ MappedFile::~MappedFile() {
   // First out of the table: once unmapped, the addresses may belong to someone else.
   if (guard_slot_ >= 0) set_bounds(slots[guard_slot_], 0, 0);
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (descriptor_ >= 0) ::close(descriptor_);
   if (guard_slot_ >= 0) slots[guard_slot_].taken.store(false);
 }
 
@@ -191,13 +196,21 @@ void MappedFile::will_need(std::span<const std::byte> bytes) const {
   if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
 }
 
-void MappedFile::done_with(std::span<const std::byte> bytes) const {
-  // Pages that lie in the range as a whole: others have neighbours that may still be read. Those
-  // are read again from the file, should anyone want them after all.
-  const auto first = reinterpret_cast<uintptr_t>(bytes.data());
-  const uintptr_t begin = (first + page_bytes - 1) / page_bytes * page_bytes;
-  const uintptr_t end = (first + bytes.size()) / page_bytes * page_bytes;
-  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+void MappedFile::copy(std::span<const std::byte> bytes, std::byte* to) const noexcept {
+  auto offset = static_cast<off_t>(bytes.data() - data_);
+  size_t left = bytes.size();
+  while (left > 0) {
+    const ssize_t count = ::pread(descriptor_, to, left, offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {  // as behind a lost page of the mapping
+      std::memset(to, 0, left);
+      slots[guard_slot_].damaged.store(true);
+      return;
+    }
+    offset += count;
+    to += count;
+    left -= static_cast<size_t>(count);
+  }
 }
 
 bool MappedFile::damaged() const {

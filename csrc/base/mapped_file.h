@@ -11,8 +11,9 @@
 
 namespace cria {
 
-/// How many files can be mapped at once in one process.
-inline constexpr int kMaxMappedFiles = 1024;
+/// How many files can be mapped at once in one process. Each has a descriptor, too, of which a
+/// process often may have no more than 1024.
+inline constexpr int kMaxMappedFiles = 512;
 
 class MappedFile {
  public:
@@ -27,9 +28,12 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
   /// Tells the system that these bytes of the contents are read next, so that it may fetch them
-  /// meanwhile; or that they are not read again, so that the process need not keep them.
+  /// meanwhile.
   void will_need(std::span<const std::byte> bytes) const;
-  void done_with(std::span<const std::byte> bytes) const;
+  /// Copies bytes of the contents to `to`, by reading the file. For what is read once this costs a
+  /// fraction of looking at the mapping, which takes a page fault for every few pages, and leaves
+  /// no page mapped. From any thread.
+  void copy(std::span<const std::byte> bytes, std::byte* to) const noexcept;
   /// Whether a read has met a part of the file that is not there any more.
   bool damaged() const;
 
@@ -38,6 +42,7 @@ class MappedFile {
   std::filesystem::path path_;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  int descriptor_ = -1;
   int guard_slot_ = -1;
 };
 

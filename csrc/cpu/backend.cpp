@@ -3,6 +3,7 @@
 // results do not depend on how the pieces fall (promise 1 of cpu/kernels.h).
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "cpu/attention_plan.h"
@@ -41,12 +42,13 @@ class CpuBackend final : public Backend {
   void upload(void* dst, const void* src, size_t bytes) override { copy(dst, src, bytes); }
   void download(void* dst, const void* src, size_t bytes) override { copy(dst, src, bytes); }
   uint64_t weight_bytes(DType type, int64_t rows, int64_t cols) const override;
-  Weight import_weight(DType type, int64_t rows, int64_t cols, const std::byte* data,
+  Weight import_weight(DType type, int64_t rows, int64_t cols, const Blocks& blocks,
                        void* memory) override;
   size_t scratch_bytes(int64_t tokens, int64_t max_cols) const override {
     return products_.scratch_bytes(tokens, max_cols) + attention_.scratch_bytes(max_cols);
   }
   void reserve(int64_t tokens, int64_t max_cols) override {
+    copied_ = {};  // the weights are in their place
     products_.reserve(tokens, max_cols);
     attention_.reserve(tokens, max_cols);
   }
@@ -69,6 +71,7 @@ class CpuBackend final : public Backend {
   void gather_rows(Matrix x, std::span<const int64_t> rows, Matrix out) override;
 
  private:
+  void pack(DType type, int64_t rows, int64_t cols, const Blocks& blocks, std::byte* panels);
   static void copy(void* dst, const void* src, size_t bytes) {
     if (bytes > 0) std::memcpy(dst, src, bytes);
   }
@@ -77,31 +80,49 @@ class CpuBackend final : public Backend {
   ThreadPool pool_;
   Products products_;
   AttentionPlan attention_;
+  std::vector<std::byte> copied_;  // blocks of a file, a stretch for each thread
 };
 
 uint64_t CpuBackend::weight_bytes(DType type, int64_t rows, int64_t cols) const {
   return static_cast<uint64_t>(packed_bytes(type, rows, cols));
 }
 
-Weight CpuBackend::import_weight(DType type, int64_t rows, int64_t cols, const std::byte* data,
+Weight CpuBackend::import_weight(DType type, int64_t rows, int64_t cols, const Blocks& blocks,
                                  void* memory) {
   const auto id = static_cast<uint32_t>(type);
   if (id >= kDTypeTableSize || !kernels_.matmul[id].rows)
     fail(ErrorCode::kUnsupported, "the CPU has no kernel for tensor type ", id);
   const DTypeInfo& facts = dtype_info(type);
-  if (rows < 1 || cols < 1 || cols % facts.block_weights != 0 || !data) {
+  if (rows < 1 || cols < 1 || cols % facts.block_weights != 0 || !blocks.data) {
     fail(ErrorCode::kBadArgument, "a weight of type ", facts.name, " and shape ", shape(rows, cols),
-         data ? "" : " without data", "; columns must be a multiple of ", facts.block_weights);
+         blocks.data ? "" : " without data", "; columns must be a multiple of ",
+         facts.block_weights);
   }
-  if (!memory) return {type, rows, cols, data, false};
-  auto* panels = static_cast<std::byte*>(memory);
-  const int64_t bytes = panel_bytes(type, cols), row = row_bytes(type, cols);
-  for_each(pool_, panel_count(rows), [&](int, int64_t p) {
-    const int64_t first = p * kPanelRows;
-    pack_panel(type, data + first * row, std::min(kPanelRows, rows - first), cols,
-               panels + p * bytes);
-  });
+  if (!memory) return {type, rows, cols, blocks.data, false};
+  pack(type, rows, cols, blocks, static_cast<std::byte*>(memory));
   return {type, rows, cols, memory, true};
+}
+
+/// A thread copies the blocks of a few panels, which stay in its second-level cache until they are
+/// packed.
+void CpuBackend::pack(DType type, int64_t rows, int64_t cols, const Blocks& blocks,
+                      std::byte* panels) {
+  constexpr int64_t kStretch = 256 << 10;
+  const int64_t bytes = panel_bytes(type, cols), row = row_bytes(type, cols);
+  const int64_t most = std::max<int64_t>(1, kStretch / (row * kPanelRows));
+  const int64_t stretch = most * kPanelRows * row;
+  if (blocks.copy) copied_.resize(static_cast<size_t>(stretch) * pool_.threads());
+  for_ranges(pool_, panel_count(rows), most, [&](int thread, int64_t begin, int64_t end) {
+    const int64_t first = begin * kPanelRows, last = std::min(rows, end * kPanelRows);
+    const std::byte* from = blocks.data + first * row;
+    if (blocks.copy) {
+      std::byte* to = copied_.data() + thread * stretch;
+      blocks.copy({from, static_cast<size_t>((last - first) * row)}, to);
+      from = to;
+    }
+    for (int64_t p = begin; p < end; ++p, from += kPanelRows * row)
+      pack_panel(type, from, std::min(kPanelRows, rows - p * kPanelRows), cols, panels + p * bytes);
+  });
 }
 
 void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, Matrix out) {

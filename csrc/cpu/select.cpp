@@ -17,6 +17,9 @@ extern const Kernels kernels;
 namespace avx2 {
 extern const Kernels kernels;
 }
+namespace avx_vnni {
+extern const Kernels kernels;
+}
 namespace avx512 {
 extern const Kernels kernels;
 }
@@ -52,6 +55,7 @@ std::span<const Table> all_tables() {
   static const Table all[] = {
       {"avx512", "avx512_vnni", &avx512_vnni::kernels, has_avx512 && f.avx512_vnni},
       {"avx512", "avx512_base", &avx512::kernels, has_avx512},
+      {"avx_vnni", "avx_vnni", &avx_vnni::kernels, has_avx2 && f.avx_vnni},
       {"avx2", "avx2", &avx2::kernels, has_avx2},
       {"scalar", "scalar", &scalar::kernels, true},
   };

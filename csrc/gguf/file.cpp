@@ -1,4 +1,5 @@
 // F1. Opening: one file, or the parts of a split set.
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <limits>
@@ -150,9 +151,10 @@ void File::will_need(const Tensor& tensor) const {
     mappings_[tensor.part]->will_need({tensor.data, static_cast<size_t>(tensor.bytes)});
 }
 
-void File::done_with(const Tensor& tensor) const {
-  if (tensor.part < mappings_.size())
-    mappings_[tensor.part]->done_with({tensor.data, static_cast<size_t>(tensor.bytes)});
+void File::copy(const Tensor& tensor, std::span<const std::byte> bytes,
+                std::byte* to) const noexcept {
+  if (tensor.part < mappings_.size()) return mappings_[tensor.part]->copy(bytes, to);
+  std::copy(bytes.begin(), bytes.end(), to);
 }
 
 void File::check_intact() const {

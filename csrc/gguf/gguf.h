@@ -116,9 +116,10 @@ class File {
   std::optional<std::vector<int64_t>> get_ints(std::string_view key,
                                                uint64_t most = kAny) const;  // any whole type
 
-  /// MappedFile's hints, for a tensor of this file; without effect on one parsed from memory.
+  /// MappedFile's hint, for a tensor of this file; without effect on one parsed from memory.
   void will_need(const Tensor& tensor) const;
-  void done_with(const Tensor& tensor) const;
+  /// MappedFile::copy of some of a tensor's bytes.
+  void copy(const Tensor& tensor, std::span<const std::byte> bytes, std::byte* to) const noexcept;
 
   /// Throws kFile when a mapped file was cut short by another process since it was opened.
   void check_intact() const;

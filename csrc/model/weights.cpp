@@ -177,10 +177,12 @@ class Loader {
       return;
     }
     auto* memory = static_cast<std::byte*>(weights.matrices->data());
-    (layer ? layer->*spec.layer_matrix : weights.*spec.matrix) =
-        backend_.import_weight(type, spec.rows, spec.cols, part.tensor->data,
-                               part.packed ? memory + part.offset : nullptr);
-    if (part.packed) file_.done_with(*part.tensor);
+    Blocks blocks(part.tensor->data);
+    blocks.copy = [&](std::span<const std::byte> bytes, std::byte* to) {
+      file_.copy(*part.tensor, bytes, to);
+    };
+    (layer ? layer->*spec.layer_matrix : weights.*spec.matrix) = backend_.import_weight(
+        type, spec.rows, spec.cols, blocks, part.packed ? memory + part.offset : nullptr);
   }
 
   const float* load_vector(DType type, const Part& part, float* to) {

@@ -36,7 +36,7 @@ Without flags: the best table, the commonest types, 1 and 512 tokens.`,
       'type',
       'types: of weights (q4_k), of the KV cache (f16, q8_0), q8_32 and q8_256 of quantize, f32 of the others'
     ),
-    names('table', 'kernel tables: avx512_vnni, avx512_base, avx2, scalar'),
+    names('table', 'kernel tables: avx512_vnni, avx512_base, avx_vnni, avx2, scalar'),
     names('place', 'where the data lies: l1, l2, memory'),
     { name: 'shape', kind: 'text', value: 'NxK,…', help: 'weights from memory, such as 4096x4096' },
     {

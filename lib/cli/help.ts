@@ -20,7 +20,7 @@ ${rows.map(([head = '', tail]) => `  ${head.padEnd(width)}  ${tail}`).join('\n')
   cria help COMMAND shows the flags of one; cria --version the version.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage, 130 ended by Ctrl-C.
-CRIA_CPU=scalar|avx2|avx512 forces a kernel table, CRIA_DEBUG=1 shows stack traces.
+CRIA_CPU=scalar|avx2|avx_vnni|avx512 forces a kernel table, CRIA_DEBUG=1 shows stack traces.
 `
 }
 

@@ -40,6 +40,7 @@ function instructionSet(path: string): string | undefined {
 
 /** Instruction sets that contain another, and may build on its headers; never the other way. */
 const BUILDS_ON: Readonly<Record<string, readonly string[]>> = {
+  avx_vnni: ['avx2'],
   avx512: ['avx2'],
   avx512_vnni: ['avx2', 'avx512']
 }

@@ -28,7 +28,7 @@ describe('kernel tables', () => {
       .filter((name) => name.endsWith('.o'))
       .map((name) => join(folder, name))
   }
-  const x86 = process.arch === 'x64' ? ['avx2', 'avx512', 'avx512_vnni'] : []
+  const x86 = process.arch === 'x64' ? ['avx2', 'avx_vnni', 'avx512', 'avx512_vnni'] : []
 
   // The scalar table runs everywhere: whatever it exports, any machine can execute.
   test.each(x86)('%s exports its own namespace alone', (table) => {

@@ -140,6 +140,24 @@ TEST(threads_may_read_a_damaged_file_together) {
   CHECK(file->damaged());
 }
 
+TEST(a_copy_has_the_files_bytes_and_zeros_behind_a_new_end) {
+  const TempFolder folder;
+  const auto path = folder.write("file", pattern(3 * kPage));
+  const auto file = MappedFile::open(path);
+  std::vector<std::byte> got(2 * kPage, std::byte{1});
+  const auto middle = file->bytes().subspan(kPage / 2, got.size());
+  file->copy(middle, got.data());
+  CHECK(std::equal(got.begin(), got.end(), middle.begin()));
+  file->copy(file->bytes().first(0), got.data());
+  CHECK(!file->damaged());
+
+  std::filesystem::resize_file(path, kPage);
+  file->copy(middle, got.data());
+  CHECK(std::equal(got.begin(), got.begin() + static_cast<ptrdiff_t>(kPage / 2), middle.begin()));
+  CHECK_EQ(count_non_zero(got), kPage / 2);
+  CHECK(file->damaged());
+}
+
 TEST(the_number_of_mapped_files_is_bounded_by_an_error) {
   const TempFolder folder;
   const auto path = folder.write("file", pattern(10));

@@ -1,5 +1,8 @@
 // The CPU backend's memory, what it imports, and the choice of its table.
 #include "backend/backend.h"
+
+#include <atomic>
+
 #include "cpu/cpu_backend.h"
 #include "kernel_support.h"
 
@@ -27,6 +30,38 @@ TEST(backend_imports_only_what_it_computes) {
                "[0×32]");
   CHECK_THROWS(ErrorCode::kBadArgument, cpu->import_weight(DType::kQ4_0, 1, 32, nullptr, nullptr),
                "without");
+}
+
+// Blocks that are copied out of a file give the same panels as blocks that lie in memory, whatever
+// the threads and stretches: rows of 2 to 600 KB, and numbers of rows that fill no panel.
+TEST(backend_packs_copied_blocks_as_those_in_memory) {
+  Random random(7);
+  const std::pair<int64_t, int64_t> shapes[] = {
+      {1, 2048}, {33, 2048}, {1000, 512}, {40, 65536 * 2}};
+  for (const DType type : {DType::kQ4_0, DType::kQ6_K, DType::kF32}) {
+    for (const auto& [rows, cols] : shapes) {
+      std::vector<std::byte> bytes(static_cast<size_t>(rows * row_bytes(type, cols)));
+      for (std::byte& b : bytes) b = static_cast<std::byte>(random.integer(0, 255));
+      for (const int threads : {1, 3}) {
+        const auto cpu = cpu::make_backend({threads, "scalar"});
+        const auto size = cpu->weight_bytes(type, rows, cols);
+        const auto plain = cpu->allocate(size), copied = cpu->allocate(size);
+        cpu->import_weight(type, rows, cols, bytes.data(), plain->data());
+
+        std::vector<std::byte> elsewhere(bytes.size());  // where the blocks seem to lie
+        std::atomic<size_t> total{0};
+        Blocks blocks(elsewhere.data());
+        blocks.copy = [&](std::span<const std::byte> from, std::byte* to) {
+          std::memcpy(to, bytes.data() + (from.data() - elsewhere.data()), from.size());
+          total += from.size();
+        };
+        cpu->import_weight(type, rows, cols, blocks, copied->data());
+        CHECK_EQ(total.load(), bytes.size());
+        CHECK_SAY(std::memcmp(plain->data(), copied->data(), size) == 0, dtype_info(type).name, " ",
+                  rows, " × ", cols, " on ", threads, " threads");
+      }
+    }
+  }
 }
 
 TEST(backend_memory_is_zeroed_and_its_lack_is_an_error) {

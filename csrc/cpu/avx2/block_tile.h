@@ -9,9 +9,10 @@
 //   weights(block)     the 32 weights as bytes, in order
 #pragma once
 
+#include <dot.h>
+
 #include "cpu/activations.h"
 #include "cpu/tiles.h"
-#include "dot.h"
 
 namespace cria::cpu {
 namespace {

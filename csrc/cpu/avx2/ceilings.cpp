@@ -1,14 +1,13 @@
-// F3, avx2. What the machine does at most with these instructions: cpu/ceiling_loops.h.
+// F3, avx2 and avx_vnni. What the machine does at most with these instructions:
+// cpu/ceiling_loops.h.
 #include "cpu/ceiling_loops.h"
 #include "cpu/table.h"
 #include "lanes.h"
 
 namespace cria::cpu::CRIA_TABLE {
 
-// A product of bytes is three instructions here, of which one waits for the sum before it: 6 chains
-// are enough, and 12 would leave no register for what lies between.
 int64_t dot_ceiling(int64_t iterations) {
-  return run_dots<Lanes, 3>(iterations);
+  return run_dots<Lanes, kCeilingColumns>(iterations);
 }
 int64_t fma_ceiling(int64_t iterations) {
   return run_fmas<Lanes, 6>(iterations);

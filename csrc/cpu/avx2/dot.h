@@ -1,24 +1,29 @@
-// F3, avx2. Products of 8-bit weights and activations, and why none of them saturates.
+// F3, avx2. Products of bytes by maddubs (pairs, in int16) and madd (quads, in int32). maddubs
+// saturates beyond 32767, which it cannot reach: unsigned w ≤ 63 gives at most 2·63·127 = 16002;
+// signed w becomes |w| · (a with w's sign), at most 2·128·127 = 32512. (a is in [−127, 127]; −a
+// would not exist for −128.)
+//
+// csrc/cpu/avx_vnni has a dot.h of the same contents; the build puts one of the two folders first
+// on the include path, hence <dot.h>.
 #pragma once
 
-#include "simd.h"
+#include "cpu/avx2/simd.h"
 
 namespace cria::cpu {
 namespace {
 
-/// 16 sums of two neighbouring products w·a of 32 bytes each, in int16. maddubs saturates beyond
-/// 32767, so: unsigned w ≤ 63 gives at most 2·63·127 = 16002; signed w becomes |w| · (a with w's
-/// sign), at most 2·128·127 = 32512. (a is in [−127, 127]; −a would not exist for −128.)
-template <bool kSigned>
-__m256i pair_products(__m256i w, __m256i a) {
-  if constexpr (kSigned) return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w));
-  return _mm256_maddubs_epi16(w, a);
-}
-
-/// 8 sums of four neighbouring products, in int32.
+/// 8 sums of four neighbouring products w·a of 32 bytes each.
 template <bool kSigned>
 __m256i quad_products(__m256i w, __m256i a) {
-  return _mm256_madd_epi16(pair_products<kSigned>(w, a), _mm256_set1_epi16(1));
+  if constexpr (kSigned) move_signs(w, a);
+  return _mm256_madd_epi16(_mm256_maddubs_epi16(w, a), _mm256_set1_epi16(1));
+}
+
+/// sum + the same, each pair of products times its int16 in `scale`.
+template <bool kSigned>
+__m256i add_scaled_products(__m256i sum, __m256i w, __m256i a, __m256i scale) {
+  if constexpr (kSigned) move_signs(w, a);
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, a), scale));
 }
 
 /// Codes of zero point 128 fill the byte, and two products with 255 would not fit an int16. They
@@ -52,6 +57,11 @@ __m256i add_quad_products(__m256i sum, __m256i w, __m256i a) {
 inline __m256i add_pair_products(__m256i sum, __m256i w, __m256i a) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(w, a));
 }
+
+/// Columns of the tile that finds what dot products can reach. One is three instructions here, of
+/// which one waits for the sum before it: with two vectors 6 chains are enough, and 12 would leave
+/// no register for what lies between.
+inline constexpr int kCeilingColumns = 3;
 
 }  // namespace
 }  // namespace cria::cpu

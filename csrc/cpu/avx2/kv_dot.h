@@ -1,4 +1,5 @@
-// F3, avx2. Products of 8-bit keys and queries, exactly.
+// F3, avx2. Products of 8-bit keys and queries, exactly. csrc/cpu/avx_vnni has a kv_dot.h of the
+// same contents, as with dot.h.
 #pragma once
 
 #include <cstddef>

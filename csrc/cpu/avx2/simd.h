@@ -28,6 +28,13 @@ inline void store_first(float* p, __m256 v, int64_t n) {
   }
 }
 
+/// Makes signed weights unsigned and moves their signs to the activations: w·a = |w| · (±a), so
+/// that instructions for unsigned × signed bytes apply. a is in [−127, 127].
+inline void move_signs(__m256i& w, __m256i& a) {
+  a = _mm256_sign_epi8(a, w);
+  w = _mm256_abs_epi8(w);
+}
+
 /// The sum of 8 lanes, always in the order ((0+4)+(2+6)) + ((1+5)+(3+7)).
 inline float sum_lanes(__m256 v) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

@@ -11,10 +11,11 @@
 //   weights(block, j)  weights 32j … 32j+31 as bytes, in order
 #pragma once
 
+#include <dot.h>
+
 #include "cpu/activations.h"
 #include "cpu/avx2/scales.h"
 #include "cpu/tiles.h"
-#include "dot.h"
 
 namespace cria::cpu {
 namespace {
@@ -50,8 +51,7 @@ struct SuperTile {
         const __m256i scale = spread_pair(pairs[j]);
         for (int c = 0; c < kColumns; ++c) {
           const __m256i codes = load256(x[c].codes + 256 * b + 32 * j);
-          const __m256i products = pair_products<Format::kSigned>(w, codes);
-          dots[c] = _mm256_add_epi32(dots[c], _mm256_madd_epi16(products, scale));
+          dots[c] = add_scaled_products<Format::kSigned>(dots[c], w, codes, scale);
         }
       }
       const float d = f16_scale(block.d);

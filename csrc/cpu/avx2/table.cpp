@@ -1,4 +1,4 @@
-// F3, avx2. The table itself.
+// F3, avx2 and avx_vnni. The table itself.
 #include "cpu/table.h"
 
 namespace cria::cpu::CRIA_TABLE {
