@@ -33,8 +33,8 @@ struct Ahead {
 
   void fetch(int64_t i) const { __builtin_prefetch(at + i * step, 0, 2); }
   Ahead from(int64_t i) const { return {at + i * step, step}; }
-  /// The first of several products over the same positions fetches for all; the others ask for one
-  /// line again and again, which costs less than to decide.
+  /// The first of several products over the same positions fetches for all; the step of the others
+  /// is 0, and where they fetch nonetheless, it is one line again and again.
   Ahead only(bool leads) const { return leads ? *this : Ahead{at, 0}; }
 };
 
@@ -42,16 +42,19 @@ struct Ahead {
 template <class V>
 struct FromF32 {
   using Element = float;
+  static constexpr bool kFromCache = false;
   static typename V::Vec load(const float* p) { return V::load(p); }
 };
 template <class V>
 struct FromF16 {
   using Element = uint16_t;
+  static constexpr bool kFromCache = true;
   static typename V::Vec load(const uint16_t* p) { return V::halves(p); }
 };
 template <class V>
 struct FromI8 {
   using Element = int8_t;
+  static constexpr bool kFromCache = true;
   static typename V::Vec load(const int8_t* p) { return V::bytes(p); }
 };
 
@@ -70,7 +73,7 @@ struct Product {
 };
 
 /// Columns [first, first + kVectors · L) of kRows rows.
-template <class V, class From, int kRowStep, int kStep, int kRows, int kVectors>
+template <class V, class From, int kRowStep, int kStep, int kRows, int kVectors, bool kFetches>
 void multiply_tile(const Product<From>& x, int first) {
   typename V::Vec sums[kRows][kVectors];
   float* c = x.c + first;
@@ -85,7 +88,8 @@ void multiply_tile(const Product<From>& x, int first) {
   for (int j = 0; j < n; ++j) {
     typename V::Vec row[kVectors];
     for (int v = 0; v < kVectors; ++v) row[v] = From::load(b + v * V::kLanes);
-    for (int v = 0; v < kVectors / 2; ++v) ahead.fetch(v * n + j);
+    if constexpr (kFetches)
+      for (int v = 0; v < kVectors / 2; ++v) ahead.fetch(v * n + j);
     for (int r = 0; r < kRows; ++r) {
       const typename V::Vec factor = V::all(a[r * kRowStep]);
       for (int v = 0; v < kVectors; ++v) sums[r][v] = V::fma(factor, row[v], sums[r][v]);
@@ -104,9 +108,14 @@ void multiply(int rows, const Product<From>& x) {
     int first = 0;
     if constexpr (kMost <= 2)
       for (; first + 4 * V::kLanes <= x.columns; first += 4 * V::kLanes)
-        multiply_tile<V, From, kRowStep, kStep, kMost, 4>(x, first);
-    for (; first < x.columns; first += 2 * V::kLanes)
-      multiply_tile<V, From, kRowStep, kStep, kMost, 2>(x, first);
+        multiply_tile<V, From, kRowStep, kStep, kMost, 4, true>(x, first);
+    for (; first < x.columns; first += 2 * V::kLanes) {
+      if (From::kFromCache || x.ahead.step != 0) {
+        multiply_tile<V, From, kRowStep, kStep, kMost, 2, true>(x, first);
+      } else if constexpr (!From::kFromCache) {
+        multiply_tile<V, From, kRowStep, kStep, kMost, 2, false>(x, first);
+      }
+    }
     return;
   }
   if constexpr (kMost > 1) multiply<V, From, kRowStep, kStep, kMost - 1>(rows, x);
