@@ -9,6 +9,9 @@
 namespace cria::bench {
 namespace {
 
+/// Calls of a sample at most: an empty function would be called for ever.
+constexpr int64_t kMostCalls = int64_t{1} << 30;
+
 using Clock = std::chrono::steady_clock;
 
 double seconds_of(const std::function<void(int64_t)>& run, int64_t calls,
@@ -37,7 +40,7 @@ Timing time_calls(const std::function<void(int64_t calls)>& run, const TimingOpt
   int64_t calls = 1;
   seconds_of(run, calls, stopped);
   double seconds = quickest_of(run, calls, options.sample_seconds, stopped);
-  while (seconds < options.sample_seconds) {
+  while (seconds < options.sample_seconds && calls < kMostCalls) {
     // A fifth more than it takes, but never a leap on the word of a clock that hardly moved.
     const double wanted = 1.2 * options.sample_seconds / std::max(seconds, 1e-9);
     calls = std::max(calls + 1,

@@ -237,9 +237,18 @@ TEST(a_call_held_up_once_is_not_taken_for_a_long_one) {
   const auto run = [&](int64_t count) {
     if (++runs == 2) std::this_thread::sleep_for(std::chrono::milliseconds(3));
     most = std::max(most, count);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(10) * count;
+    while (std::chrono::steady_clock::now() < end) {
+    }
   };
   bench::time_calls(run, {1, 0.001}, kNever);
   CHECK(most > 1);
+}
+
+TEST(calls_that_take_no_time_end) {
+  int64_t most = 0;
+  bench::time_calls([&](int64_t count) { most = std::max(most, count); }, {1, 0.001}, kNever);
+  CHECK(most < int64_t{1} << 40);
 }
 
 }  // namespace cria::test
