@@ -12,6 +12,8 @@
  *   weights   KL(F16 ‖ type): the original weights against the rounded ones: the price of the type
  *             (with Cria's plain round-to-nearest encoder; tuned encoders do better).
  *
+ * And of the F16 model alone, KL(F16 cache ‖ Q8_0 cache): the price of 8-bit keys and values.
+ *
  * Needs the probe addon: node scripts/build-native.mjs --tests
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -107,13 +109,13 @@ function bitsPerWeight(tensors) {
   return (bytes * 8) / weights
 }
 
-function logitsOf(path, texts) {
+function logitsOf(path, texts, kvType = 'f16') {
   const options = {
     threads: 0,
     contextSize: 0,
     batchSize: 0,
     sequences: 0,
-    kvType: 'f16',
+    kvType,
     mapped: false,
     kernels: values.kernels
   }
@@ -171,6 +173,10 @@ try {
     ]
     console.log(`| ${cells.join(' | ')} |`)
   }
+  const cache = compare(original, logitsOf(source, texts, 'q8_0'), texts)
+  console.log(
+    `\nkeys and values in q8_0: ${cache.mean.toExponential(1)}, most ${cache.max.toExponential(1)}`
+  )
   if (values.json) {
     const cpu = cpus()[0]?.model ?? 'unknown'
     const result = {
@@ -178,7 +184,8 @@ try {
       positions,
       cpu,
       kernels: values.kernels || 'best',
-      rows
+      rows,
+      cache
     }
     writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`)
   }
