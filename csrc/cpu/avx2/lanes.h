@@ -1,4 +1,4 @@
-// F3, avx2. A vector of 8 rows, half a panel, as cpu/panel_product.h wants it.
+// F3, avx2. A vector of 8 rows, a quarter of a panel, as cpu/panel_product.h wants it.
 #pragma once
 
 #include <dot.h>

@@ -1,4 +1,4 @@
-// F3, avx512. A vector of 16 rows, as cpu/panel_product.h wants it.
+// F3, avx512. A vector of 16 rows, half a panel, as cpu/panel_product.h wants it.
 #pragma once
 
 #include <dot.h>
