@@ -1,5 +1,5 @@
 /** The life of one request: prepared, posted to the engine, fed by updates, ended once. */
-import { toCriaError } from './errors.js'
+import { CriaError, toCriaError } from './errors.js'
 import type { GenerationControl } from './generation.js'
 import type { NativeModel, NativeRequest, NativeSampling, NativeUpdate } from './native.js'
 import type { GenerateSettings } from './options.js'
@@ -42,6 +42,7 @@ export class Request implements UpdateSink {
   readonly #order: Order
   readonly #control: GenerationControl
   #id = 0 // 0: not posted yet
+  readonly #begun = performance.now()
   #ended = false // callers have their result or error
   #closed = false // the engine has done with it
 
@@ -74,12 +75,27 @@ export class Request implements UpdateSink {
       this.#id = router.open(this)
       const { settings, sequence } = this.#order
       this.#engine.assertFits(prompt)
-      native.generate({ ...toSampling(settings), ...prompt, id: this.#id, sequence })
+      const timeoutMs = this.#timeLeft()
+      const { priority, cacheKey } = settings
+      const place = { id: this.#id, sequence, priority, timeoutMs, cacheKey }
+      native.generate({ ...toSampling(settings), ...prompt, ...place })
     } catch (error) {
       router.close(this.#id)
       this.#fail(toCriaError(error))
       this.#close()
     }
+  }
+
+  /** Whole milliseconds until the timeout; 0: there is none. Throws where it is over. */
+  #timeLeft(): number {
+    const { timeout } = this.#order.settings
+    if (timeout === 0) return 0
+    const left = Math.ceil(timeout - (performance.now() - this.#begun))
+    if (left > 0) return left
+    throw new CriaError(
+      'ERR_CRIA_TIMEOUT',
+      `the generation was not done within its timeout of ${timeout} ms: its prompt was not ready`
+    )
   }
 
   update({ text, tokens, end }: NativeUpdate): void {
@@ -157,7 +173,15 @@ function randomSeed(): bigint {
 
 /** Settings as the addon takes them. */
 export function toSampling(settings: GenerateSettings): NativeSampling {
-  const { signal: _, seed, logitBias, ...same } = settings
+  const {
+    signal: _,
+    priority: __,
+    timeout: ___,
+    cacheKey: ____,
+    seed,
+    logitBias,
+    ...same
+  } = settings
   return {
     ...same,
     seed: seed ?? randomSeed(),

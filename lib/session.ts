@@ -4,7 +4,7 @@ import { describe } from './check.js'
 import { badArgument, disposed } from './errors.js'
 import type { Generation } from './generation.js'
 import type { LoadedModel } from './loaded.js'
-import { checkSession } from './options.js'
+import { checkSession, type GenerateSettings } from './options.js'
 import type { Order } from './request.js'
 import type { GenerateOptions, Message, SessionOptions } from './types.js'
 
@@ -16,6 +16,7 @@ import type { GenerateOptions, Message, SessionOptions } from './types.js'
 export class Session {
   readonly #model: LoadedModel
   readonly #sequence: number
+  readonly #cacheKey: string
   #messages: readonly Message[]
   #epoch = 0 // a reset begins a new conversation, which an answer still running does not join
   #last: Generation | undefined
@@ -26,7 +27,9 @@ export class Session {
   /** @internal Made by `model.session()`. */
   constructor(model: LoadedModel, options?: SessionOptions) {
     model.assertOpen()
-    this.#messages = firstMessages(options)
+    const { cacheKey, ...beginning } = checkSession(options)
+    this.#messages = firstMessages(beginning)
+    this.#cacheKey = cacheKey
     this.#model = model
     this.#sequence = model.newSequence()
   }
@@ -56,7 +59,7 @@ export class Session {
     this.#messages = this.#messages.filter(({ role }, index) => index === 0 && role === 'system')
   }
 
-  /** Gives the conversation's cache back; a running answer is cancelled. May be called twice. */
+  /** Ends it: its cache is the next to give way; a running answer is cancelled. May be called twice. */
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
@@ -74,6 +77,14 @@ export class Session {
     if (this.#disposed) throw disposed('session')
   }
 
+  #settings(options: unknown): GenerateSettings {
+    const { cacheKey, ...settings } = this.#model.settings(options)
+    if (cacheKey !== '' && cacheKey !== this.#cacheKey) {
+      throw badArgument('send: cacheKey is an option of the session, not of one turn')
+    }
+    return { ...settings, cacheKey: this.#cacheKey }
+  }
+
   #turn(text: unknown, options: unknown): Order {
     this.#assertOpen()
     if (typeof text !== 'string') {
@@ -81,7 +92,7 @@ export class Session {
     }
     if (this.#busy)
       throw badArgument('send: the answer before is still running: await or cancel it')
-    const settings = this.#model.settings(options)
+    const settings = this.#settings(options)
     const messages = [...this.#messages, message('user', text)]
     const epoch = this.#epoch
     const before = this.#engineDone
@@ -119,8 +130,13 @@ function latch(): { done: Promise<void>; finish: () => void } {
   return { done, finish }
 }
 
-function firstMessages(options: unknown): Message[] {
-  const { system, messages } = checkSession(options)
+function firstMessages({
+  system,
+  messages
+}: {
+  system: string | undefined
+  messages: readonly unknown[]
+}): Message[] {
   const given = checkMessages(messages)
   if (system === undefined) return given
   if (given[0]?.role === 'system') {

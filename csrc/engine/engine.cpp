@@ -13,14 +13,26 @@ Error disposed() {
   return {ErrorCode::kDisposed, "the model was disposed while the generation was running"};
 }
 
+Error timed_out(const Task& task) {
+  return {ErrorCode::kTimeout,
+          cat("the generation was not done within its timeout of ", task.request->timeout_ms,
+              " ms: it had ", task.completion_tokens(), " tokens",
+              task.node ? "" : " and was waiting for its turn")};
+}
+
 }  // namespace
 
-Engine::Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink)
+Engine::Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink, size_t max_queue)
     : model_(std::move(model)),
       sink_(sink),
+      max_queue_(max_queue),
       scheduler_({.step_tokens = model_->plan.limits.tokens,
-                  .running = model_->plan.limits.logit_rows,
-                  .pages = model_->plan.pages}),
+                  .running = kMaxRunning,
+                  .pages = model_->plan.pages,
+                  .waiting = max_queue},
+                 [this](int32_t from, int32_t to) {
+                   model_->cache.copy_page(*model_->backend, from, to);
+                 }),
       logits_(static_cast<size_t>(model_->plan.limits.logit_rows) *
               static_cast<size_t>(model_->config.vocab)),
       thread_([this] { run(); }) {}
@@ -89,7 +101,7 @@ void Engine::run() noexcept {
 bool Engine::turn() {
   bool busy = false;
   try {
-    sweep_cancelled();
+    sweep();
     busy = scheduler_.next(step_);
     if (busy) compute();
   } catch (const std::exception& error) {  // out of memory in the engine's own bookkeeping
@@ -126,7 +138,10 @@ void Engine::accept(std::shared_ptr<Request> request) {
     if (std::any_of(request->stop.begin(), request->stop.end(),
                     [](const std::string& stop) { return stop.empty(); }))
       fail(ErrorCode::kBadArgument, "stop: expected non-empty texts, got an empty one");
-    scheduler_.submit(std::make_unique<Task>(request, prompt_ids(*request), *model_->tokenizer));
+    if (scheduler_.submit(
+            std::make_unique<Task>(request, prompt_ids(*request), *model_->tokenizer)))
+      fail(ErrorCode::kQueueFull, "the queue is full: ", max_queue_,
+           " requests wait already; try again later, or load with a larger maxQueue");
   } catch (const Error& error) {
     refuse(*request, error);
   } catch (const std::exception& error) {  // out of memory
@@ -167,10 +182,15 @@ std::vector<int32_t> Engine::prompt_ids(const Request& request) const {
   return ids;
 }
 
-void Engine::sweep_cancelled() {
-  for (Task* task : scheduler_.tasks())
+/// Ends what was cancelled, and what is past its deadline.
+void Engine::sweep() {
+  const Clock::time_point now = Clock::now();
+  for (Task* task : scheduler_.tasks()) {
     if (task->request->cancelled.load(std::memory_order_acquire))
       finish(task, FinishReason::kAbort);
+    else if (task->past_deadline(now))
+      finish(task, FinishReason::kError, {}, {}, timed_out(*task));
+  }
 }
 
 void Engine::compute() {
@@ -195,10 +215,11 @@ void Engine::compute() {
 
 /// Whether nobody waits for the running step any more.
 bool Engine::unwanted() const {
-  const auto cancelled = [](const Task* task) {
-    return task->request->cancelled.load(std::memory_order_relaxed);
+  const Clock::time_point now = Clock::now();
+  const auto over = [now](const Task* task) {
+    return task->request->cancelled.load(std::memory_order_relaxed) || task->past_deadline(now);
   };
-  return stopping_.load(std::memory_order_relaxed) || std::ranges::all_of(step_.tasks, cancelled);
+  return stopping_.load(std::memory_order_relaxed) || std::ranges::all_of(step_.tasks, over);
 }
 
 void Engine::draw(Task& task, std::span<float> logits) {

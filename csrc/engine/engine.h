@@ -16,8 +16,8 @@ namespace cria {
 
 class Engine {
  public:
-  /// Starts the thread. `sink` outlives the engine.
-  Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink);
+  /// Starts the thread. `sink` outlives the engine. No more than `max_queue` requests wait.
+  Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink, size_t max_queue = SIZE_MAX);
   /// Stops, as `stop` does, and waits for the thread.
   ~Engine();
   Engine(const Engine&) = delete;
@@ -31,7 +31,7 @@ class Engine {
   void post(std::shared_ptr<Request> request);
   /// Ends a posted request within a step; its last update says kAbort.
   void cancel(Request& request);
-  /// Gives a conversation's cache back.
+  /// Forgets a conversation: its cache is the next to give way.
   void release_sequence(uint32_t sequence);
   /// Every request ends with kDisposed; then the thread ends. Later posts are refused likewise.
   void stop();
@@ -52,7 +52,7 @@ class Engine {
   void drain();
   void accept(std::shared_ptr<Request> request);
   std::vector<int32_t> prompt_ids(const Request& request) const;
-  void sweep_cancelled();
+  void sweep();
   void compute();
   bool unwanted() const;
   void draw(Task& task, std::span<float> logits);
@@ -64,6 +64,7 @@ class Engine {
 
   const std::unique_ptr<LoadedModel> model_;
   UpdateSink& sink_;
+  const size_t max_queue_;
   Scheduler scheduler_;
   Step step_;
   std::vector<float> logits_;    // [logit_rows × V]

@@ -24,6 +24,7 @@ struct LoadOptions {
   int64_t sequences = 0;     // full contexts the cache has room for; 0: one
   WeightForm weights = WeightForm::kPacked;
   KvType kv_type = KvType::kF16;
+  size_t max_queue = SIZE_MAX;  // requests that may wait
 };
 
 inline constexpr int kDefaultBatch = 512;
