@@ -91,6 +91,14 @@ export class Model {
   }
 
   /**
+   * Opens a conversation that `session.save` wrote, with what was cached of it. Rejects with
+   * ERR_CRIA_FILE, or with ERR_CRIA_BAD_SESSION where the file is damaged or of another model.
+   */
+  restore(path: string | URL): Promise<Session> {
+    return Session.restore(this.#loaded, path)
+  }
+
+  /**
    * Gives all memory back. Generations that run reject with ERR_CRIA_DISPOSED, and so does every
    * later call. May be called twice.
    */

@@ -137,6 +137,19 @@ export interface NativeModel {
   cancel(request: number): void
   /** Forgets a conversation: its cached pages are the next to give way. */
   releaseSequence(sequence: number): void
+  /** The conversation `to` goes on where `from` is. */
+  forkSequence(from: number, to: number): void
+  /**
+   * Writes a conversation's tokens, what is cached of it (`tokens` of them) and a text of the
+   * caller's to a file, which is there whole or not at all.
+   */
+  saveSession(
+    sequence: number,
+    path: string,
+    text: string
+  ): Promise<{ bytes: number; tokens: number }>
+  /** Brings a saved conversation back as `sequence`; gives the text. */
+  restoreSession(sequence: number, path: string): Promise<string>
   /** Ends every request (reason `error`, ERR_CRIA_DISPOSED) and frees all memory. Idempotent. */
   dispose(): Promise<void>
 }

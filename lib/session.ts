@@ -1,12 +1,13 @@
 /** A conversation that keeps its KV cache between turns. */
 import { checkMessages } from './chat/messages.js'
 import { describe } from './check.js'
-import { badArgument, disposed } from './errors.js'
+import { badArgument, CriaError, disposed } from './errors.js'
 import type { Generation } from './generation.js'
 import type { LoadedModel } from './loaded.js'
 import { checkSession, type GenerateSettings } from './options.js'
 import type { Order } from './request.js'
-import type { GenerateOptions, Message, SessionOptions } from './types.js'
+import { localPath } from './source.js'
+import type { GenerateOptions, Message, SavedSession, SessionOptions } from './types.js'
 
 /**
  * A conversation with a model. Each `send` renders the whole conversation through the chat template;
@@ -24,14 +25,14 @@ export class Session {
   #engineDone: Promise<void> | undefined // an aborted request ends a step after its generation
   #disposed = false
 
-  /** @internal Made by `model.session()`. */
-  constructor(model: LoadedModel, options?: SessionOptions) {
+  /** @internal Made by `model.session()`; `sequence`: one that the engine knows already. */
+  constructor(model: LoadedModel, options?: SessionOptions, sequence?: number) {
     model.assertOpen()
     const { cacheKey, ...beginning } = checkSession(options)
     this.#messages = firstMessages(beginning)
     this.#cacheKey = cacheKey
     this.#model = model
-    this.#sequence = model.newSequence()
+    this.#sequence = sequence ?? model.newSequence()
   }
 
   /** The conversation so far, the system message first: a copy. */
@@ -49,6 +50,48 @@ export class Session {
     const generation = this.#model.submit(() => this.#turn(text, options))
     if (this.#busy) this.#last ??= generation
     return generation
+  }
+
+  /**
+   * Another conversation that goes on where this one is: they share what is cached, and part with
+   * their next turns. An answer that still runs is not part of it.
+   */
+  fork(): Session {
+    this.#assertOpen()
+    const sequence = this.#model.forkSequence(this.#sequence)
+    return new Session(this.#model, this.#beginning(), sequence)
+  }
+
+  /**
+   * Writes the conversation with what is cached of it to a file, for `model.restore`. The file is
+   * there whole or not at all. Rejects with ERR_CRIA_FILE, with ERR_CRIA_BAD_ARGUMENT while an
+   * answer runs, or with ERR_CRIA_DISPOSED.
+   */
+  async save(path: string | URL): Promise<SavedSession> {
+    this.#assertOpen()
+    this.#model.assertOpen()
+    const target = localPath(path, 'save')
+    if (this.#busy) throw badArgument('save: the answer is still running: await or cancel it')
+    const text = JSON.stringify(this.#beginning())
+    await this.#engineDone
+    return this.#model.saveSession(this.#sequence, target, text)
+  }
+
+  /** @internal What `model.restore` gives. */
+  static async restore(model: LoadedModel, path: unknown): Promise<Session> {
+    const file = localPath(path, 'restore')
+    const { sequence, text } = await model.restoreSession(file)
+    try {
+      return new Session(model, JSON.parse(text) as SessionOptions, sequence)
+    } catch (cause) {
+      model.releaseSequence(sequence)
+      model.assertOpen()
+      throw new CriaError(
+        'ERR_CRIA_BAD_SESSION',
+        `${file}: its conversation cannot be read: ${(cause as Error).message}`,
+        { cause }
+      )
+    }
   }
 
   /** Begins the conversation anew after its system message; a running answer is cancelled. */
@@ -71,6 +114,11 @@ export class Session {
 
   [Symbol.dispose](): void {
     this.dispose()
+  }
+
+  /** What a session that goes on from here begins with. */
+  #beginning(): SessionOptions {
+    return { messages: this.#messages, cacheKey: this.#cacheKey }
   }
 
   #assertOpen(): void {

@@ -32,6 +32,12 @@ export function resolveSource(source: unknown): string {
   return source
 }
 
+/** The path that a caller gives as one, or as a `file:` URL; `what` is it that lies there. */
+export function localPath(path: unknown, what: string): string {
+  if (path === undefined) throw badArgument(`${what}: expected a path or file URL, got nothing`)
+  return resolveSource(path)
+}
+
 /** The environment chooses the kernel table (`CRIA_CPU=scalar`, `avx2`, …), for tests and doubts. */
 export function toNative(
   sizes: Sizes & Partial<Pick<LoadSettings, 'maxQueue'>>

@@ -112,6 +112,13 @@ export interface SessionOptions {
   cacheKey?: string | undefined
 }
 
+/** What a saved conversation took. */
+export interface SavedSession {
+  readonly bytes: number
+  /** Tokens whose keys and values are in the file; others were given up and are computed again. */
+  readonly tokens: number
+}
+
 /** How text becomes token ids. */
 export interface EncodeOptions {
   /** Begin with the beginning-of-text token, where the vocabulary has one. Default false. */

@@ -64,6 +64,33 @@ void Engine::release_sequence(uint32_t sequence) {
   push(std::move(command));
 }
 
+void Engine::fork_sequence(uint32_t from, uint32_t to) {
+  run_soon([this, from, to] { scheduler_.fork_sequence(from, to); });
+}
+
+std::future<Snapshot> Engine::snapshot(uint32_t sequence) {
+  const auto promise = std::make_shared<std::promise<Snapshot>>();
+  run_soon([this, sequence, promise] {
+    try {
+      promise->set_value(take_snapshot(sequence));
+    } catch (...) {
+      promise->set_exception(std::current_exception());
+    }
+  });
+  return promise->get_future();
+}
+
+void Engine::restore(uint32_t sequence, Snapshot snapshot) {
+  const auto kept = std::make_shared<Snapshot>(std::move(snapshot));
+  run_soon([this, sequence, kept] { put_snapshot(sequence, std::move(*kept)); });
+}
+
+void Engine::run_soon(std::function<void()> work) {
+  auto command = std::make_unique<Command>();
+  command->work = std::move(work);
+  push(std::move(command));
+}
+
 void Engine::stop() {
   stopping_.store(true, std::memory_order_release);
   wake();
@@ -125,10 +152,38 @@ void Engine::drain() {
     oldest = command->next;
     if (command->request) {
       accept(std::move(command->request));
+    } else if (command->work) {
+      command->work();
     } else {
       scheduler_.release_sequence(command->released);
     }
   }
+}
+
+Snapshot Engine::take_snapshot(uint32_t sequence) {
+  if (stopping_.load(std::memory_order_acquire)) throw disposed();
+  Snapshot snapshot;
+  const Conversation* conversation = scheduler_.conversation(sequence);
+  if (!conversation) return snapshot;
+  snapshot.tokens = conversation->tokens;
+  snapshot.cache_key = conversation->cache_key;
+  const auto [pages, held] = scheduler_.cache().find(conversation->cache_key, conversation->tokens);
+  const uint64_t page_bytes = model_->identity.page_bytes;
+  snapshot.state_tokens = held;
+  snapshot.pages.resize(pages.size() * page_bytes);
+  for (size_t i = 0; i < pages.size(); ++i)
+    model_->cache.read_page(*model_->backend, pages[i], snapshot.pages.data() + i * page_bytes);
+  return snapshot;
+}
+
+void Engine::put_snapshot(uint32_t sequence, Snapshot snapshot) {
+  if (stopping_.load(std::memory_order_acquire)) return;
+  std::vector<int32_t> pages = scheduler_.restore(
+      sequence, {std::move(snapshot.tokens), std::move(snapshot.cache_key)}, snapshot.state_tokens);
+  for (size_t i = 0; i < pages.size(); ++i)
+    model_->cache.write_page(*model_->backend, pages[i],
+                             snapshot.pages.data() + i * model_->identity.page_bytes);
+  scheduler_.restored(sequence, std::move(pages), snapshot.state_tokens);
 }
 
 void Engine::accept(std::shared_ptr<Request> request) {

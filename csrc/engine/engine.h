@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -33,6 +35,12 @@ class Engine {
   void cancel(Request& request);
   /// Forgets a conversation: its cache is the next to give way.
   void release_sequence(uint32_t sequence);
+  /// A new conversation goes on where another one is.
+  void fork_sequence(uint32_t from, uint32_t to);
+  /// The conversation between two turns, with its keys and values as far as they are cached.
+  std::future<Snapshot> snapshot(uint32_t sequence);
+  /// Makes a conversation known that was saved; requests posted later find its keys and values.
+  void restore(uint32_t sequence, Snapshot snapshot);
   /// Every request ends with kDisposed; then the thread ends. Later posts are refused likewise.
   void stop();
 
@@ -40,6 +48,7 @@ class Engine {
   /// A message to the thread, in a lock-free stack (Treiber 1986) that it empties all at once.
   struct Command {
     std::shared_ptr<Request> request;  // to post, or
+    std::function<void()> work;        // to do, or
     uint32_t released = 0;             // sequence to release
     Command* next = nullptr;
   };
@@ -50,6 +59,9 @@ class Engine {
   void run() noexcept;
   bool turn();
   void drain();
+  void run_soon(std::function<void()> work);
+  Snapshot take_snapshot(uint32_t sequence);
+  void put_snapshot(uint32_t sequence, Snapshot snapshot);
   void accept(std::shared_ptr<Request> request);
   std::vector<int32_t> prompt_ids(const Request& request) const;
   void sweep();

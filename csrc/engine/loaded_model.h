@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/registry.h"
+#include "engine/session_file.h"
 #include "gguf/gguf.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
@@ -71,6 +72,7 @@ class LoadedModel {
   const MemoryPlan plan;
   const ModelWeights weights;
   const KvCache cache;
+  const ModelIdentity identity;
   const std::unique_ptr<Communicator> comm;
   Transformer transformer;
 

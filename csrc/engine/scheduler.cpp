@@ -114,13 +114,29 @@ std::vector<int> Scheduler::share_budget() {
     if (!running_[i]->generating()) --prompts;
   }
   for (size_t i = 0; i < running_.size(); ++i) {
-    if (running_[i]->generating()) continue;
+    if (running_[i]->generating() || waits_for_page(i, counts)) continue;
     const int more = std::min({running_[i]->pending() - counts[i], left, prompts});
     counts[i] += more;
     left -= more;
     prompts -= more;
   }
   return counts;
+}
+
+/// Whether a prompt before this one, in the same step, is at work on the very page that comes next:
+/// then that is shared as soon as it is done, and not computed twice.
+bool Scheduler::waits_for_page(size_t index, const std::vector<int>& counts) const {
+  const Task& task = *running_[index];
+  if ((task.shared + 1) * kPageTokens >= task.tokens.size()) return false;
+  const auto next = page_of(task.tokens, task.shared, task.tokens.size());
+  for (size_t i = 0; i < index; ++i) {
+    const Task& other = *running_[i];
+    if (counts[i] > 0 && other.node == task.node &&
+        (task.shared + 1) * kPageTokens <= other.tokens.size() &&
+        std::ranges::equal(next, page_of(other.tokens, other.shared, other.tokens.size())))
+      return true;
+  }
+  return false;
 }
 
 void Scheduler::append(Step& step, Task& task, int count) const {
@@ -277,6 +293,13 @@ void Scheduler::release_sequence(uint32_t sequence) {
   if (found == conversations_.end()) return;
   cache_.demote(found->second.cache_key, found->second.tokens);
   conversations_.erase(found);
+}
+
+void Scheduler::fork_sequence(uint32_t from, uint32_t to) {
+  if (const Conversation* conversation = this->conversation(from)) {
+    Conversation copy = *conversation;  // a new entry may move the old one
+    conversations_[to] = std::move(copy);
+  }
 }
 
 const Conversation* Scheduler::conversation(uint32_t sequence) const {

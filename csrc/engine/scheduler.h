@@ -10,7 +10,8 @@
 // While others generate, no more than `prompt_tokens` of a step are prompts.
 //
 // Pages. Full pages belong to the prefix cache, where every request with the same beginning finds
-// them, also while the first of them runs; the last one is the request's own. When a page is wanted
+// them, also while the first of them runs (a prompt waits for a page that one before it is at work
+// on); the last one is the request's own. When a page is wanted
 // and none is free, cached ones that nobody holds give way; then the request of the highest rank is
 // sent back to the queue, and computed again later, which by batch invariance yields the same
 // tokens. The lowest is never sent back and the pool holds one full context at least, so every
@@ -82,6 +83,9 @@ class Scheduler {
   /// Forgets a conversation: what is cached of it alone is the next to give way.
   void release_sequence(uint32_t sequence);
 
+  /// `to` goes on where `from` is.
+  void fork_sequence(uint32_t from, uint32_t to);
+
   /// The conversation between two turns; null for one that has computed nothing yet.
   const Conversation* conversation(uint32_t sequence) const;
   /// Makes one that was computed elsewhere known. Gives the pages that the caller is to fill for
@@ -108,6 +112,7 @@ class Scheduler {
   void give_up(Task& task);
   void publish(Task& task);
   std::vector<int> share_budget();
+  bool waits_for_page(size_t index, const std::vector<int>& counts) const;
   void append(Step& step, Task& task, int count) const;
 
   Limits limits_;

@@ -217,6 +217,36 @@ TEST(engine_cached_prefixes_change_no_token) {
   }
 }
 
+TEST(engine_takes_conversations_from_one_engine_to_another) {
+  Rig rig, other;
+  CHECK_EQ(rig.engine->model().identity.fingerprint, other.engine->model().identity.fingerprint);
+  CHECK(rig.engine->model().identity.fingerprint !=
+        Rig({}, {.seed = 2}).engine->model().identity.fingerprint);
+  std::vector<int32_t> prompt = prompt_of(1, 40);
+  const auto first = rig.ask(1, prompt, 10, 7);
+  prompt.insert(prompt.end(), first.tokens.begin(), first.tokens.end());
+  prompt.push_back(77);
+  CHECK_EQ(rig.engine->snapshot(8).get().state_tokens, 0);
+  rig.engine->fork_sequence(7, 8);
+  Snapshot snapshot = rig.engine->snapshot(8).get();
+  CHECK_EQ(snapshot.state_tokens, 49);
+  CHECK_EQ(snapshot.tokens.size(), size_t{49});
+  CHECK_EQ(snapshot.pages.size(), 2 * rig.engine->model().identity.page_bytes);
+  const auto here = rig.ask(2, prompt, 10, 7);
+  other.engine->restore(1, std::move(snapshot));
+  const auto there = other.ask(1, prompt, 10, 1);
+  CHECK_EQ(there.end->usage.cached_tokens, 49);
+  CHECK(there.tokens == here.tokens);
+
+  rig.engine->stop();
+  try {
+    rig.engine->snapshot(7).get();
+    CHECK(false);
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::kDisposed);
+  }
+}
+
 TEST(engine_ends_what_is_past_its_deadline) {
   Rig rig;
   auto late = std::make_shared<Request>();

@@ -294,26 +294,28 @@ TEST(a_prompt_begins_with_what_is_cached) {
 }
 
 TEST(requests_that_run_share_what_they_begin_with) {
-  Rig rig({.step_tokens = 32, .running = 8, .pages = 32});
-  std::vector<Task*> tasks;
-  for (int id = 0; id < 4; ++id) {
-    std::vector<int32_t> prompt = count_from(0, 200);
-    prompt.push_back(9000 + id);
-    tasks.push_back(rig.submit(make_task(id, prompt)));
+  for (const int budget : {32, 512}) {
+    Rig rig({.step_tokens = budget, .running = 8, .pages = 32});
+    std::vector<Task*> tasks;
+    for (int id = 0; id < 4; ++id) {
+      std::vector<int32_t> prompt = count_from(0, 200);
+      prompt.push_back(9000 + id);
+      tasks.push_back(rig.submit(make_task(id, prompt)));
+    }
+    size_t computed = 0;
+    while (tasks[3]->completion_tokens() == 0) {
+      CHECK(rig.turn());
+      computed += rig.step.ids.size();
+    }
+    // The beginning once, the ends apart, and what the first ones generated meanwhile.
+    CHECK(computed <= 201 + 3 * 9 + 10);
+    for (size_t i = 1; i < tasks.size(); ++i) {
+      CHECK_EQ(tasks[i]->pages[5], tasks[0]->pages[5]);
+      CHECK(tasks[i]->pages[6] != tasks[0]->pages[6]);
+      CHECK(tasks[i]->reused >= 192);
+    }
+    check_pages(rig.scheduler, 32);
   }
-  size_t computed = 0;
-  while (tasks[3]->completion_tokens() == 0) {
-    CHECK(rig.turn());
-    computed += rig.step.ids.size();
-  }
-  // The beginning once, the ends apart, and what the first ones generated meanwhile.
-  CHECK(computed <= 201 + 3 * 9 + 10);
-  for (size_t i = 1; i < tasks.size(); ++i) {
-    CHECK_EQ(tasks[i]->pages[5], tasks[0]->pages[5]);
-    CHECK(tasks[i]->pages[6] != tasks[0]->pages[6]);
-    CHECK(tasks[i]->reused >= 192);
-  }
-  check_pages(rig.scheduler, 32);
 }
 
 TEST(what_nobody_uses_gives_way_the_longest_unused_first) {
