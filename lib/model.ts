@@ -78,11 +78,10 @@ export class Model {
    * signal.
    */
   generate(input: GenerateInput, options?: GenerateOptions): Generation {
-    return this.#loaded.submit(() => ({
-      settings: this.#loaded.settings(options),
-      sequence: 0,
-      prepare: () => toPrompt(input, this.#loaded)
-    }))
+    return this.#loaded.submit(() => {
+      const settings = this.#loaded.settings(options)
+      return { settings, sequence: 0, prepare: () => toPrompt(input, settings, this.#loaded) }
+    })
   }
 
   /** Opens a conversation that keeps its KV cache between turns. */

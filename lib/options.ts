@@ -54,6 +54,7 @@ export interface GenerateSettings {
   seed: bigint | undefined // undefined: random
   stop: readonly string[]
   logitBias: ReadonlyMap<number, number>
+  onOverflow: 'error' | 'shift'
   priority: number
   timeout: number // milliseconds; 0: none
   cacheKey: string
@@ -330,6 +331,12 @@ function isBias(value: unknown): value is number {
   return typeof value === 'number' && (value === -Infinity || Math.abs(value) <= maxBias)
 }
 
+const onOverflow: Rule<'error' | 'shift'> = {
+  expected: "'error' or 'shift'",
+  fallback: 'error',
+  accept: (value) => (value === 'error' || value === 'shift' ? value : undefined)
+}
+
 const maxKeyLength = 1024
 
 const cacheKey: Rule<string> = {
@@ -354,6 +361,7 @@ const generateTable: OptionTable<GenerateSettings> = {
     seed,
     stop,
     logitBias,
+    onOverflow,
     priority: integer(-100, 100, 0),
     timeout: integer(1, maxInt, 0),
     cacheKey,

@@ -7,7 +7,10 @@ import type { Router, UpdateSink } from './router.js'
 import type { Result } from './types.js'
 
 /** What the engine is to continue. */
-export type Prompt = Pick<NativeRequest, 'prompt' | 'bos' | 'trimStart'>
+export type Prompt = Pick<NativeRequest, 'prompt' | 'bos' | 'trimStart'> & {
+  /** Messages that were left out of it. */
+  readonly droppedMessages?: number
+}
 
 /** What a request needs to run. */
 export interface Order {
@@ -33,6 +36,7 @@ export interface Engine {
 }
 
 const nothing = {
+  droppedMessages: 0,
   usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
   timings: { queueMs: 0, prefillMs: 0, decodeMs: 0 }
 }
@@ -43,6 +47,7 @@ export class Request implements UpdateSink {
   readonly #control: GenerationControl
   #id = 0 // 0: not posted yet
   readonly #begun = performance.now()
+  #droppedMessages = 0
   #ended = false // callers have their result or error
   #closed = false // the engine has done with it
 
@@ -77,8 +82,10 @@ export class Request implements UpdateSink {
       this.#engine.assertFits(prompt)
       const timeoutMs = this.#timeLeft()
       const { priority, cacheKey } = settings
+      const { droppedMessages = 0, ...text } = prompt
+      this.#droppedMessages = droppedMessages
       const place = { id: this.#id, sequence, priority, timeoutMs, cacheKey }
-      native.generate({ ...toSampling(settings), ...prompt, ...place })
+      native.generate({ ...toSampling(settings), ...text, ...place })
     } catch (error) {
       router.close(this.#id)
       this.#fail(toCriaError(error))
@@ -105,7 +112,8 @@ export class Request implements UpdateSink {
       const error = Object.assign(new Error(end.message ?? 'no reason given'), { code: end.code })
       this.#fail(toCriaError(error))
     } else {
-      this.#finish({ reason: end.reason, usage: end.usage, timings: end.timings })
+      const { reason, usage, timings } = end
+      this.#finish({ reason, droppedMessages: this.#droppedMessages, usage, timings })
     }
     this.#close()
   }
@@ -178,6 +186,7 @@ export function toSampling(settings: GenerateSettings): NativeSampling {
     priority: __,
     timeout: ___,
     cacheKey: ____,
+    onOverflow: _____,
     seed,
     logitBias,
     ...same

@@ -5,7 +5,8 @@ import { badArgument, CriaError, disposed } from './errors.js'
 import type { Generation } from './generation.js'
 import type { LoadedModel } from './loaded.js'
 import { checkSession, type GenerateSettings } from './options.js'
-import type { Order } from './request.js'
+import { fitContext } from './overflow.js'
+import type { Order, Prompt } from './request.js'
 import { localPath } from './source.js'
 import type { GenerateOptions, Message, SavedSession, SessionOptions } from './types.js'
 
@@ -19,6 +20,7 @@ export class Session {
   readonly #sequence: number
   readonly #cacheKey: string
   #messages: readonly Message[]
+  #dropped = 0 // of the messages after the system's, left out of the last prompt
   #epoch = 0 // a reset begins a new conversation, which an answer still running does not join
   #last: Generation | undefined
   #busy = false // the last generation has not ended
@@ -99,6 +101,7 @@ export class Session {
     this.#assertOpen()
     this.#epoch++
     this.#last?.cancel()
+    this.#dropped = 0
     this.#messages = this.#messages.filter(({ role }, index) => index === 0 && role === 'system')
   }
 
@@ -147,7 +150,11 @@ export class Session {
     const { done, finish } = latch()
     this.#engineDone = done
     this.#busy = true
-    const render = () => this.#model.renderChat(messages)
+    const { onOverflow, maxTokens } = settings
+    const render = (): Prompt | Promise<Prompt> =>
+      onOverflow === 'shift'
+        ? fitContext(messages, this.#dropped, maxTokens, this.#model)
+        : this.#model.renderChat(messages)
     return {
       settings,
       sequence: this.#sequence,
@@ -156,6 +163,7 @@ export class Session {
         this.#busy = false
         this.#last = undefined
         if (!result || epoch !== this.#epoch) return
+        this.#dropped = result.droppedMessages
         this.#messages = [...messages, message('assistant', result.text)]
       },
       onClosed: () => {

@@ -90,6 +90,12 @@ export interface GenerateOptions {
   /** Added to the logit of each token id: -10000 to 10000, or `-Infinity` to ban the token. */
   logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined
   /**
+   * What happens where messages do not fit the context with room for the answer: `'error'` (default)
+   * rejects with ERR_CRIA_CONTEXT_OVERFLOW; `'shift'` leaves out the oldest turns, but not the system
+   * message, and computes what is left. `result.droppedMessages` says how many.
+   */
+  onOverflow?: 'error' | 'shift' | undefined
+  /**
    * Who goes first where not all can run, -100 to 100. Default 0. One more overtakes requests that
    * came up to 64 steps of the engine before; nobody waits for ever.
    */
@@ -173,6 +179,8 @@ export interface Result {
   readonly text: string
   readonly tokens: number[]
   readonly finishReason: FinishReason
+  /** Messages that were left out of the prompt; 0 unless `onOverflow` is `'shift'`. */
+  readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: Timings
 }

@@ -30,6 +30,7 @@ test('absent options take the documented defaults', () => {
     frequencyPenalty: 0,
     stop: [],
     logitBias: new Map(),
+    onOverflow: 'error',
     priority: 0,
     timeout: 0,
     cacheKey: '',
@@ -157,6 +158,11 @@ test('logitBias: ids as a record or a map; -Infinity bans', () => {
     [1]
   ]
   for (const logitBias of bad) refusal(() => checkGenerate({ logitBias }))
+})
+
+test('onOverflow', () => {
+  expect(checkGenerate({ onOverflow: 'shift' }).onOverflow).toBe('shift')
+  for (const onOverflow of ['truncate', true, null]) refusal(() => checkGenerate({ onOverflow }))
 })
 
 test('cacheKey: a text that is not too long', () => {
