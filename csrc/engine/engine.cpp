@@ -68,16 +68,24 @@ void Engine::fork_sequence(uint32_t from, uint32_t to) {
   run_soon([this, from, to] { scheduler_.fork_sequence(from, to); });
 }
 
-std::future<Snapshot> Engine::snapshot(uint32_t sequence) {
-  const auto promise = std::make_shared<std::promise<Snapshot>>();
+PendingSnapshot Engine::snapshot(uint32_t sequence) {
+  const auto promise = std::make_shared<std::promise<PendingSnapshot::Outcome>>();
   run_soon([this, sequence, promise] {
     try {
       promise->set_value(take_snapshot(sequence));
-    } catch (...) {
-      promise->set_exception(std::current_exception());
+    } catch (const Error& error) {
+      promise->set_value(error);
+    } catch (const std::exception& error) {
+      promise->set_value(Error(ErrorCode::kOutOfMemory, error.what()));
     }
   });
-  return promise->get_future();
+  return PendingSnapshot(promise->get_future());
+}
+
+Snapshot PendingSnapshot::get() {
+  Outcome outcome = outcome_.get();
+  if (const Error* error = std::get_if<Error>(&outcome)) throw *error;
+  return std::get<Snapshot>(std::move(outcome));
 }
 
 void Engine::restore(uint32_t sequence, Snapshot snapshot) {

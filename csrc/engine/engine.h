@@ -8,6 +8,8 @@
 #include <future>
 #include <memory>
 #include <thread>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "engine/loaded_model.h"
@@ -15,6 +17,20 @@
 #include "engine/scheduler.h"
 
 namespace cria {
+
+/// A snapshot that the engine's thread takes soon. An error travels as a value: the count of who
+/// holds an exception is none that a race detector sees into.
+class PendingSnapshot {
+ public:
+  using Outcome = std::variant<Snapshot, Error>;
+  explicit PendingSnapshot(std::future<Outcome> outcome) : outcome_(std::move(outcome)) {}
+
+  /// Waits; throws what the taking failed with. Once.
+  Snapshot get();
+
+ private:
+  std::future<Outcome> outcome_;
+};
 
 class Engine {
  public:
@@ -38,7 +54,7 @@ class Engine {
   /// A new conversation goes on where another one is.
   void fork_sequence(uint32_t from, uint32_t to);
   /// The conversation between two turns, with its keys and values as far as they are cached.
-  std::future<Snapshot> snapshot(uint32_t sequence);
+  PendingSnapshot snapshot(uint32_t sequence);
   /// Makes a conversation known that was saved; requests posted later find its keys and values.
   void restore(uint32_t sequence, Snapshot snapshot);
   /// Every request ends with kDisposed; then the thread ends. Later posts are refused likewise.

@@ -136,7 +136,7 @@ Napi::Value ModelObject::save_session(const Napi::CallbackInfo& info) {
     const auto path = to_path(info[1]);
     const std::string text = to_text(info[2], "text");
     const auto snapshot =
-        std::make_shared<std::future<Snapshot>>(model_.engine->snapshot(to_sequence(info[0])));
+        std::make_shared<PendingSnapshot>(model_.engine->snapshot(to_sequence(info[0])));
     using Written = std::pair<uint64_t, int>;
     return environment_->run_async(
         info.Env(),
