@@ -14,6 +14,7 @@ export interface GenerationControl {
 
 export interface GenerationEnd {
   readonly reason: Result['finishReason']
+  readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: NativeEnd['timings']
 }
@@ -138,13 +139,14 @@ function makeControl(
       for (const token of added) tokens.push(token)
       feed.push({ text, tokens: added })
     },
-    finish({ reason, usage, timings }) {
+    finish({ reason, droppedMessages, usage, timings }) {
       if (ended) return undefined
       ended = true
       const result: Result = {
         text: texts.join(''),
         tokens,
         finishReason: reason,
+        droppedMessages,
         usage,
         timings: withRates(timings, usage)
       }

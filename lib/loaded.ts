@@ -88,6 +88,30 @@ export class LoadedModel implements Engine {
     return this.#lastSequence
   }
 
+  /** A new conversation that goes on where another one is. */
+  forkSequence(from: number): number {
+    this.assertOpen()
+    const to = this.newSequence()
+    this.native.forkSequence(from, to)
+    return to
+  }
+
+  saveSession(
+    sequence: number,
+    path: string,
+    text: string
+  ): Promise<{ bytes: number; tokens: number }> {
+    return calling(async () => this.native.saveSession(sequence, path, text))
+  }
+
+  /** The new conversation, and the text that was saved with it. */
+  async restoreSession(path: string): Promise<{ sequence: number; text: string }> {
+    this.assertOpen()
+    const sequence = this.newSequence()
+    const text = await calling(async () => this.native.restoreSession(sequence, path))
+    return { sequence, text }
+  }
+
   releaseSequence(sequence: number): void {
     if (!this.isDisposed) this.native.releaseSequence(sequence)
   }

@@ -78,16 +78,23 @@ export class Model {
    * signal.
    */
   generate(input: GenerateInput, options?: GenerateOptions): Generation {
-    return this.#loaded.submit(() => ({
-      settings: this.#loaded.settings(options),
-      sequence: 0,
-      prepare: () => toPrompt(input, this.#loaded)
-    }))
+    return this.#loaded.submit(() => {
+      const settings = this.#loaded.settings(options)
+      return { settings, sequence: 0, prepare: () => toPrompt(input, settings, this.#loaded) }
+    })
   }
 
   /** Opens a conversation that keeps its KV cache between turns. */
   session(options?: SessionOptions): Session {
     return new Session(this.#loaded, options)
+  }
+
+  /**
+   * Opens a conversation that `session.save` wrote, with what was cached of it. Rejects with
+   * ERR_CRIA_FILE, or with ERR_CRIA_BAD_SESSION where the file is damaged or of another model.
+   */
+  restore(path: string | URL): Promise<Session> {
+    return Session.restore(this.#loaded, path)
   }
 
   /**

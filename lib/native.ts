@@ -42,8 +42,11 @@ export interface NativeRequest extends NativeSampling {
   readonly bos: boolean
   /** Drop white space before the first visible character of the answer (chat). */
   readonly trimStart: boolean
-  /** The conversation whose cached keys and values the request continues; 0: none. */
+  /** The conversation that it is a turn of; 0: none. */
   readonly sequence: number
+  readonly priority: number // -100 … 100
+  readonly timeoutMs: number // from this call; 0: none
+  readonly cacheKey: string // requests of other keys share no cache with it
 }
 
 export interface NativeUsage {
@@ -132,8 +135,21 @@ export interface NativeModel {
   generate(request: NativeRequest): void
   /** Takes effect within a step; the request still ends with an update. Unknown ids are ignored. */
   cancel(request: number): void
-  /** Gives a conversation's cached pages back. */
+  /** Forgets a conversation: its cached pages are the next to give way. */
   releaseSequence(sequence: number): void
+  /** The conversation `to` goes on where `from` is. */
+  forkSequence(from: number, to: number): void
+  /**
+   * Writes a conversation's tokens, what is cached of it (`tokens` of them) and a text of the
+   * caller's to a file, which is there whole or not at all.
+   */
+  saveSession(
+    sequence: number,
+    path: string,
+    text: string
+  ): Promise<{ bytes: number; tokens: number }>
+  /** Brings a saved conversation back as `sequence`; gives the text. */
+  restoreSession(sequence: number, path: string): Promise<string>
   /** Ends every request (reason `error`, ERR_CRIA_DISPOSED) and frees all memory. Idempotent. */
   dispose(): Promise<void>
 }
@@ -145,6 +161,7 @@ export interface NativeLoadOptions {
   readonly sequences: number // conversations at full context the KV pool holds; 0: 1
   readonly kvType: 'f16' | 'q8_0'
   readonly mapped: boolean // weights stay in the file
+  readonly maxQueue?: number // requests that may wait; absent: any number
   readonly kernels: string // table name; '': best
 }
 

@@ -34,6 +34,7 @@ export interface Sizes {
 
 /** Load options, checked. */
 export interface LoadSettings extends Sizes {
+  maxQueue: number | undefined // undefined: no limit
   onProgress: ((progress: Progress) => void) | undefined
   signal: AbortSignal | undefined
 }
@@ -53,6 +54,10 @@ export interface GenerateSettings {
   seed: bigint | undefined // undefined: random
   stop: readonly string[]
   logitBias: ReadonlyMap<number, number>
+  onOverflow: 'error' | 'shift'
+  priority: number
+  timeout: number // milliseconds; 0: none
+  cacheKey: string
   signal: AbortSignal | undefined
 }
 
@@ -110,6 +115,7 @@ const loadTable: OptionTable<LoadSettings> = {
   what: 'load options',
   rules: {
     ...sizes,
+    maxQueue: integer(0, maxInt, undefined),
     onProgress: optional(
       'a function',
       (value): value is (progress: Progress) => void => typeof value === 'function'
@@ -325,6 +331,20 @@ function isBias(value: unknown): value is number {
   return typeof value === 'number' && (value === -Infinity || Math.abs(value) <= maxBias)
 }
 
+const onOverflow: Rule<'error' | 'shift'> = {
+  expected: "'error' or 'shift'",
+  fallback: 'error',
+  accept: (value) => (value === 'error' || value === 'shift' ? value : undefined)
+}
+
+const maxKeyLength = 1024
+
+const cacheKey: Rule<string> = {
+  expected: `a text of up to ${maxKeyLength} characters`,
+  fallback: '',
+  accept: (value) => (typeof value === 'string' && value.length <= maxKeyLength ? value : undefined)
+}
+
 const generateTable: OptionTable<GenerateSettings> = {
   what: 'generate options',
   rules: {
@@ -341,6 +361,10 @@ const generateTable: OptionTable<GenerateSettings> = {
     seed,
     stop,
     logitBias,
+    onOverflow,
+    priority: integer(-100, 100, 0),
+    timeout: integer(1, maxInt, 0),
+    cacheKey,
     signal: signalRule
   },
   later: {
@@ -360,9 +384,14 @@ const decodeTable: OptionTable<{ special: boolean }> = {
   rules: { special: yesOrNo }
 }
 
-const sessionTable: OptionTable<{ system: string | undefined; messages: readonly unknown[] }> = {
+const sessionTable: OptionTable<{
+  system: string | undefined
+  messages: readonly unknown[]
+  cacheKey: string
+}> = {
   what: 'session options',
   rules: {
+    cacheKey,
     system: optional('a text', (value): value is string => typeof value === 'string'),
     // Checked as a conversation by chat/messages.ts.
     messages: {

@@ -1,8 +1,9 @@
 /** What `generate` is given, as the native side takes it. */
-import type { ChatFormat } from './chat/format.js'
 import { checkMessages } from './chat/messages.js'
 import { describe } from './check.js'
 import { badArgument } from './errors.js'
+import type { GenerateSettings } from './options.js'
+import { fitContext, type Renderer } from './overflow.js'
 import type { Prompt } from './request.js'
 import { toIds } from './tokens.js'
 
@@ -11,7 +12,8 @@ const expected = 'the prompt must be a text, token ids, or messages { role, cont
 /** Throws ERR_CRIA_BAD_ARGUMENT for what is no prompt. */
 export function toPrompt(
   input: unknown,
-  model: { readonly info: { readonly vocabSize: number }; readonly renderChat: ChatFormat }
+  { onOverflow, maxTokens }: Pick<GenerateSettings, 'onOverflow' | 'maxTokens'>,
+  model: Renderer & { readonly info: { readonly vocabSize: number } }
 ): Prompt | Promise<Prompt> {
   if (typeof input === 'string')
     return { prompt: [{ text: input, special: false }], bos: true, trimStart: false }
@@ -21,7 +23,10 @@ export function toPrompt(
   }
   if (!Array.isArray(input)) throw badArgument(`${expected}; got ${describe(input)}`)
   if (input.length === 0) throw badArgument(`${expected}; got an empty array`)
-  return model.renderChat(checkMessages(input))
+  const messages = checkMessages(input)
+  return onOverflow === 'shift'
+    ? fitContext(messages, 0, maxTokens, model)
+    : model.renderChat(messages)
 }
 
 function isIds(input: unknown): input is readonly unknown[] {

@@ -1,5 +1,5 @@
 /** The life of one request: prepared, posted to the engine, fed by updates, ended once. */
-import { toCriaError } from './errors.js'
+import { CriaError, toCriaError } from './errors.js'
 import type { GenerationControl } from './generation.js'
 import type { NativeModel, NativeRequest, NativeSampling, NativeUpdate } from './native.js'
 import type { GenerateSettings } from './options.js'
@@ -7,7 +7,10 @@ import type { Router, UpdateSink } from './router.js'
 import type { Result } from './types.js'
 
 /** What the engine is to continue. */
-export type Prompt = Pick<NativeRequest, 'prompt' | 'bos' | 'trimStart'>
+export type Prompt = Pick<NativeRequest, 'prompt' | 'bos' | 'trimStart'> & {
+  /** Messages that were left out of it. */
+  readonly droppedMessages?: number
+}
 
 /** What a request needs to run. */
 export interface Order {
@@ -33,6 +36,7 @@ export interface Engine {
 }
 
 const nothing = {
+  droppedMessages: 0,
   usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
   timings: { queueMs: 0, prefillMs: 0, decodeMs: 0 }
 }
@@ -42,6 +46,8 @@ export class Request implements UpdateSink {
   readonly #order: Order
   readonly #control: GenerationControl
   #id = 0 // 0: not posted yet
+  readonly #begun = performance.now()
+  #droppedMessages = 0
   #ended = false // callers have their result or error
   #closed = false // the engine has done with it
 
@@ -74,12 +80,29 @@ export class Request implements UpdateSink {
       this.#id = router.open(this)
       const { settings, sequence } = this.#order
       this.#engine.assertFits(prompt)
-      native.generate({ ...toSampling(settings), ...prompt, id: this.#id, sequence })
+      const timeoutMs = this.#timeLeft()
+      const { priority, cacheKey } = settings
+      const { droppedMessages = 0, ...text } = prompt
+      this.#droppedMessages = droppedMessages
+      const place = { id: this.#id, sequence, priority, timeoutMs, cacheKey }
+      native.generate({ ...toSampling(settings), ...text, ...place })
     } catch (error) {
       router.close(this.#id)
       this.#fail(toCriaError(error))
       this.#close()
     }
+  }
+
+  /** Whole milliseconds until the timeout; 0: there is none. Throws where it is over. */
+  #timeLeft(): number {
+    const { timeout } = this.#order.settings
+    if (timeout === 0) return 0
+    const left = Math.ceil(timeout - (performance.now() - this.#begun))
+    if (left > 0) return left
+    throw new CriaError(
+      'ERR_CRIA_TIMEOUT',
+      `the generation was not done within its timeout of ${timeout} ms: its prompt was not ready`
+    )
   }
 
   update({ text, tokens, end }: NativeUpdate): void {
@@ -89,7 +112,8 @@ export class Request implements UpdateSink {
       const error = Object.assign(new Error(end.message ?? 'no reason given'), { code: end.code })
       this.#fail(toCriaError(error))
     } else {
-      this.#finish({ reason: end.reason, usage: end.usage, timings: end.timings })
+      const { reason, usage, timings } = end
+      this.#finish({ reason, droppedMessages: this.#droppedMessages, usage, timings })
     }
     this.#close()
   }
@@ -157,7 +181,16 @@ function randomSeed(): bigint {
 
 /** Settings as the addon takes them. */
 export function toSampling(settings: GenerateSettings): NativeSampling {
-  const { signal: _, seed, logitBias, ...same } = settings
+  const {
+    signal: _,
+    priority: __,
+    timeout: ___,
+    cacheKey: ____,
+    onOverflow: _____,
+    seed,
+    logitBias,
+    ...same
+  } = settings
   return {
     ...same,
     seed: seed ?? randomSeed(),

@@ -1,12 +1,14 @@
 /** A conversation that keeps its KV cache between turns. */
 import { checkMessages } from './chat/messages.js'
 import { describe } from './check.js'
-import { badArgument, disposed } from './errors.js'
+import { badArgument, CriaError, disposed } from './errors.js'
 import type { Generation } from './generation.js'
 import type { LoadedModel } from './loaded.js'
-import { checkSession } from './options.js'
-import type { Order } from './request.js'
-import type { GenerateOptions, Message, SessionOptions } from './types.js'
+import { checkSession, type GenerateSettings } from './options.js'
+import { fitContext } from './overflow.js'
+import type { Order, Prompt } from './request.js'
+import { localPath } from './source.js'
+import type { GenerateOptions, Message, SavedSession, SessionOptions } from './types.js'
 
 /**
  * A conversation with a model. Each `send` renders the whole conversation through the chat template;
@@ -16,19 +18,23 @@ import type { GenerateOptions, Message, SessionOptions } from './types.js'
 export class Session {
   readonly #model: LoadedModel
   readonly #sequence: number
+  readonly #cacheKey: string
   #messages: readonly Message[]
+  #dropped = 0 // of the messages after the system's, left out of the last prompt
   #epoch = 0 // a reset begins a new conversation, which an answer still running does not join
   #last: Generation | undefined
   #busy = false // the last generation has not ended
   #engineDone: Promise<void> | undefined // an aborted request ends a step after its generation
   #disposed = false
 
-  /** @internal Made by `model.session()`. */
-  constructor(model: LoadedModel, options?: SessionOptions) {
+  /** @internal Made by `model.session()`; `sequence`: one that the engine knows already. */
+  constructor(model: LoadedModel, options?: SessionOptions, sequence?: number) {
     model.assertOpen()
-    this.#messages = firstMessages(options)
+    const { cacheKey, ...beginning } = checkSession(options)
+    this.#messages = firstMessages(beginning)
+    this.#cacheKey = cacheKey
     this.#model = model
-    this.#sequence = model.newSequence()
+    this.#sequence = sequence ?? model.newSequence()
   }
 
   /** The conversation so far, the system message first: a copy. */
@@ -48,15 +54,58 @@ export class Session {
     return generation
   }
 
+  /**
+   * Another conversation that goes on where this one is: they share what is cached, and part with
+   * their next turns. An answer that still runs is not part of it.
+   */
+  fork(): Session {
+    this.#assertOpen()
+    const sequence = this.#model.forkSequence(this.#sequence)
+    return new Session(this.#model, this.#beginning(), sequence)
+  }
+
+  /**
+   * Writes the conversation with what is cached of it to a file, for `model.restore`. The file is
+   * there whole or not at all. Rejects with ERR_CRIA_FILE, with ERR_CRIA_BAD_ARGUMENT while an
+   * answer runs, or with ERR_CRIA_DISPOSED.
+   */
+  async save(path: string | URL): Promise<SavedSession> {
+    this.#assertOpen()
+    this.#model.assertOpen()
+    const target = localPath(path, 'save')
+    if (this.#busy) throw badArgument('save: the answer is still running: await or cancel it')
+    const text = JSON.stringify(this.#beginning())
+    await this.#engineDone
+    return this.#model.saveSession(this.#sequence, target, text)
+  }
+
+  /** @internal What `model.restore` gives. */
+  static async restore(model: LoadedModel, path: unknown): Promise<Session> {
+    const file = localPath(path, 'restore')
+    const { sequence, text } = await model.restoreSession(file)
+    try {
+      return new Session(model, JSON.parse(text) as SessionOptions, sequence)
+    } catch (cause) {
+      model.releaseSequence(sequence)
+      model.assertOpen()
+      throw new CriaError(
+        'ERR_CRIA_BAD_SESSION',
+        `${file}: its conversation cannot be read: ${(cause as Error).message}`,
+        { cause }
+      )
+    }
+  }
+
   /** Begins the conversation anew after its system message; a running answer is cancelled. */
   reset(): void {
     this.#assertOpen()
     this.#epoch++
     this.#last?.cancel()
+    this.#dropped = 0
     this.#messages = this.#messages.filter(({ role }, index) => index === 0 && role === 'system')
   }
 
-  /** Gives the conversation's cache back; a running answer is cancelled. May be called twice. */
+  /** Ends it: its cache is the next to give way; a running answer is cancelled. May be called twice. */
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
@@ -70,8 +119,21 @@ export class Session {
     this.dispose()
   }
 
+  /** What a session that goes on from here begins with. */
+  #beginning(): SessionOptions {
+    return { messages: this.#messages, cacheKey: this.#cacheKey }
+  }
+
   #assertOpen(): void {
     if (this.#disposed) throw disposed('session')
+  }
+
+  #settings(options: unknown): GenerateSettings {
+    const { cacheKey, ...settings } = this.#model.settings(options)
+    if (cacheKey !== '' && cacheKey !== this.#cacheKey) {
+      throw badArgument('send: cacheKey is an option of the session, not of one turn')
+    }
+    return { ...settings, cacheKey: this.#cacheKey }
   }
 
   #turn(text: unknown, options: unknown): Order {
@@ -81,14 +143,18 @@ export class Session {
     }
     if (this.#busy)
       throw badArgument('send: the answer before is still running: await or cancel it')
-    const settings = this.#model.settings(options)
+    const settings = this.#settings(options)
     const messages = [...this.#messages, message('user', text)]
     const epoch = this.#epoch
     const before = this.#engineDone
     const { done, finish } = latch()
     this.#engineDone = done
     this.#busy = true
-    const render = () => this.#model.renderChat(messages)
+    const { onOverflow, maxTokens } = settings
+    const render = (): Prompt | Promise<Prompt> =>
+      onOverflow === 'shift'
+        ? fitContext(messages, this.#dropped, maxTokens, this.#model)
+        : this.#model.renderChat(messages)
     return {
       settings,
       sequence: this.#sequence,
@@ -97,6 +163,7 @@ export class Session {
         this.#busy = false
         this.#last = undefined
         if (!result || epoch !== this.#epoch) return
+        this.#dropped = result.droppedMessages
         this.#messages = [...messages, message('assistant', result.text)]
       },
       onClosed: () => {
@@ -119,8 +186,13 @@ function latch(): { done: Promise<void>; finish: () => void } {
   return { done, finish }
 }
 
-function firstMessages(options: unknown): Message[] {
-  const { system, messages } = checkSession(options)
+function firstMessages({
+  system,
+  messages
+}: {
+  system: string | undefined
+  messages: readonly unknown[]
+}): Message[] {
   const given = checkMessages(messages)
   if (system === undefined) return given
   if (given[0]?.role === 'system') {

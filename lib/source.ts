@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describe } from './check.js'
 import { badArgument } from './errors.js'
 import type { NativeLoadOptions } from './native.js'
-import type { Sizes } from './options.js'
+import type { LoadSettings, Sizes } from './options.js'
 
 /** The model in the package, loaded where no other is named: a few megabytes, tells small stories. */
 export const demoModel = fileURLToPath(new URL('../models/cria-demo-q8_0.gguf', import.meta.url))
@@ -32,9 +32,18 @@ export function resolveSource(source: unknown): string {
   return source
 }
 
+/** The path that a caller gives as one, or as a `file:` URL; `what` is it that lies there. */
+export function localPath(path: unknown, what: string): string {
+  if (path === undefined) throw badArgument(`${what}: expected a path or file URL, got nothing`)
+  return resolveSource(path)
+}
+
 /** The environment chooses the kernel table (`CRIA_CPU=scalar`, `avx2`, …), for tests and doubts. */
-export function toNative(sizes: Sizes): NativeLoadOptions {
-  const { threads, contextSize, batchSize, sequences, kvType, mapped } = sizes
+export function toNative(
+  sizes: Sizes & Partial<Pick<LoadSettings, 'maxQueue'>>
+): NativeLoadOptions {
+  const { threads, contextSize, batchSize, sequences, kvType, mapped, maxQueue } = sizes
   const kernels = process.env.CRIA_CPU ?? ''
-  return { threads, contextSize, batchSize, sequences, kvType, mapped, kernels }
+  const queue = maxQueue === undefined ? {} : { maxQueue }
+  return { threads, contextSize, batchSize, sequences, kvType, mapped, kernels, ...queue }
 }

@@ -47,6 +47,11 @@ export interface LoadOptions {
    * Slower, above all on prompts. Default false: weights are repacked for this processor while loading.
    */
   mapped?: boolean | undefined
+  /**
+   * Most requests that may wait for their turn; the next one rejects with ERR_CRIA_QUEUE_FULL.
+   * 0: none waits. Default: no limit.
+   */
+  maxQueue?: number | undefined
   /** Called now and then while the file is read. An error it throws ends the load with it. */
   onProgress?: ((progress: Progress) => void) | undefined
   /** Ends the load: it rejects with the signal's reason. */
@@ -54,7 +59,7 @@ export interface LoadOptions {
 }
 
 /** The options of a load that decide how much memory it takes. */
-export type EstimateOptions = Omit<LoadOptions, 'onProgress' | 'signal'>
+export type EstimateOptions = Omit<LoadOptions, 'maxQueue' | 'onProgress' | 'signal'>
 
 /** Sampling, limits and stopping of one generation. */
 export interface GenerateOptions {
@@ -84,6 +89,21 @@ export interface GenerateOptions {
   stop?: string | readonly string[] | undefined
   /** Added to the logit of each token id: -10000 to 10000, or `-Infinity` to ban the token. */
   logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined
+  /**
+   * What happens where messages do not fit the context with room for the answer: `'error'` (default)
+   * rejects with ERR_CRIA_CONTEXT_OVERFLOW; `'shift'` leaves out the oldest turns, but not the system
+   * message, and computes what is left. `result.droppedMessages` says how many.
+   */
+  onOverflow?: 'error' | 'shift' | undefined
+  /**
+   * Who goes first where not all can run, -100 to 100. Default 0. One more overtakes requests that
+   * came up to 64 steps of the engine before; nobody waits for ever.
+   */
+  priority?: number | undefined
+  /** Milliseconds after which the generation, waiting or running, rejects with ERR_CRIA_TIMEOUT. */
+  timeout?: number | undefined
+  /** Cached beginnings of prompts are shared among requests of the same key alone. Default `''`. */
+  cacheKey?: string | undefined
   /** Ends the generation: it rejects with the signal's reason, as `fetch` does. */
   signal?: AbortSignal | undefined
 }
@@ -94,6 +114,15 @@ export interface SessionOptions {
   system?: string | undefined
   /** Turns that went before, as a conversation saved earlier; may begin with the system message. */
   messages?: readonly Message[] | undefined
+  /** Of all its turns: see {@link GenerateOptions.cacheKey}. */
+  cacheKey?: string | undefined
+}
+
+/** What a saved conversation took. */
+export interface SavedSession {
+  readonly bytes: number
+  /** Tokens whose keys and values are in the file; others were given up and are computed again. */
+  readonly tokens: number
 }
 
 /** How text becomes token ids. */
@@ -150,6 +179,8 @@ export interface Result {
   readonly text: string
   readonly tokens: number[]
   readonly finishReason: FinishReason
+  /** Messages that were left out of the prompt; 0 unless `onOverflow` is `'shift'`. */
+  readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: Timings
 }

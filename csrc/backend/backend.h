@@ -180,6 +180,9 @@ class Backend {
 
   /// out[i] = x[rows[i]]. rows are host memory.
   virtual void gather_rows(Matrix x, std::span<const int64_t> rows, Matrix out) = 0;
+
+  /// From one place of the backend's memory to another that does not overlap it.
+  virtual void copy(void* dst, const void* src, size_t bytes) = 0;
 };
 
 }  // namespace cria

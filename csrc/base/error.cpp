@@ -18,6 +18,12 @@ const char* error_name(ErrorCode code) {
       return "ERR_CRIA_OUT_OF_MEMORY";
     case ErrorCode::kDisposed:
       return "ERR_CRIA_DISPOSED";
+    case ErrorCode::kQueueFull:
+      return "ERR_CRIA_QUEUE_FULL";
+    case ErrorCode::kTimeout:
+      return "ERR_CRIA_TIMEOUT";
+    case ErrorCode::kBadSession:
+      return "ERR_CRIA_BAD_SESSION";
     case ErrorCode::kNoDevice:
       return "ERR_CRIA_NO_DEVICE";
     case ErrorCode::kBackend:

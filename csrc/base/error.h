@@ -19,6 +19,9 @@ enum class ErrorCode : uint8_t {
   kContextOverflow,  // more tokens than the context holds
   kOutOfMemory,
   kDisposed,
+  kQueueFull,
+  kTimeout,
+  kBadSession,  // a saved conversation is damaged, or another model's
   kNoDevice,
   kBackend,
   kAborted,

@@ -69,13 +69,11 @@ class CpuBackend final : public Backend {
     attention_.attend(batch, q, kv, scale, out);
   }
   void gather_rows(Matrix x, std::span<const int64_t> rows, Matrix out) override;
-
- private:
-  void pack(DType type, int64_t rows, int64_t cols, const Blocks& blocks, std::byte* panels);
-  static void copy(void* dst, const void* src, size_t bytes) {
+  void copy(void* dst, const void* src, size_t bytes) override {
     if (bytes > 0) std::memcpy(dst, src, bytes);
   }
 
+ private:
   const Kernels& kernels_;
   ThreadPool pool_;
   Products products_;

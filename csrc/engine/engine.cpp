@@ -13,14 +13,26 @@ Error disposed() {
   return {ErrorCode::kDisposed, "the model was disposed while the generation was running"};
 }
 
+Error timed_out(const Task& task) {
+  return {ErrorCode::kTimeout,
+          cat("the generation was not done within its timeout of ", task.request->timeout_ms,
+              " ms: it had ", task.completion_tokens(), " tokens",
+              task.node ? "" : " and was waiting for its turn")};
+}
+
 }  // namespace
 
-Engine::Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink)
+Engine::Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink, size_t max_queue)
     : model_(std::move(model)),
       sink_(sink),
+      max_queue_(max_queue),
       scheduler_({.step_tokens = model_->plan.limits.tokens,
-                  .running = model_->plan.limits.logit_rows,
-                  .pages = model_->plan.pages}),
+                  .running = kMaxRunning,
+                  .pages = model_->plan.pages,
+                  .waiting = max_queue},
+                 [this](int32_t from, int32_t to) {
+                   model_->cache.copy_page(*model_->backend, from, to);
+                 }),
       logits_(static_cast<size_t>(model_->plan.limits.logit_rows) *
               static_cast<size_t>(model_->config.vocab)),
       thread_([this] { run(); }) {}
@@ -49,6 +61,41 @@ void Engine::cancel(Request& request) {
 void Engine::release_sequence(uint32_t sequence) {
   auto command = std::make_unique<Command>();
   command->released = sequence;
+  push(std::move(command));
+}
+
+void Engine::fork_sequence(uint32_t from, uint32_t to) {
+  run_soon([this, from, to] { scheduler_.fork_sequence(from, to); });
+}
+
+PendingSnapshot Engine::snapshot(uint32_t sequence) {
+  const auto promise = std::make_shared<std::promise<PendingSnapshot::Outcome>>();
+  run_soon([this, sequence, promise] {
+    try {
+      promise->set_value(take_snapshot(sequence));
+    } catch (const Error& error) {
+      promise->set_value(error);
+    } catch (const std::exception& error) {
+      promise->set_value(Error(ErrorCode::kOutOfMemory, error.what()));
+    }
+  });
+  return PendingSnapshot(promise->get_future());
+}
+
+Snapshot PendingSnapshot::get() {
+  Outcome outcome = outcome_.get();
+  if (const Error* error = std::get_if<Error>(&outcome)) throw *error;
+  return std::get<Snapshot>(std::move(outcome));
+}
+
+void Engine::restore(uint32_t sequence, Snapshot snapshot) {
+  const auto kept = std::make_shared<Snapshot>(std::move(snapshot));
+  run_soon([this, sequence, kept] { put_snapshot(sequence, std::move(*kept)); });
+}
+
+void Engine::run_soon(std::function<void()> work) {
+  auto command = std::make_unique<Command>();
+  command->work = std::move(work);
   push(std::move(command));
 }
 
@@ -89,7 +136,7 @@ void Engine::run() noexcept {
 bool Engine::turn() {
   bool busy = false;
   try {
-    sweep_cancelled();
+    sweep();
     busy = scheduler_.next(step_);
     if (busy) compute();
   } catch (const std::exception& error) {  // out of memory in the engine's own bookkeeping
@@ -113,10 +160,38 @@ void Engine::drain() {
     oldest = command->next;
     if (command->request) {
       accept(std::move(command->request));
+    } else if (command->work) {
+      command->work();
     } else {
       scheduler_.release_sequence(command->released);
     }
   }
+}
+
+Snapshot Engine::take_snapshot(uint32_t sequence) {
+  if (stopping_.load(std::memory_order_acquire)) throw disposed();
+  Snapshot snapshot;
+  const Conversation* conversation = scheduler_.conversation(sequence);
+  if (!conversation) return snapshot;
+  snapshot.tokens = conversation->tokens;
+  snapshot.cache_key = conversation->cache_key;
+  const auto [pages, held] = scheduler_.cache().find(conversation->cache_key, conversation->tokens);
+  const uint64_t page_bytes = model_->identity.page_bytes;
+  snapshot.state_tokens = held;
+  snapshot.pages.resize(pages.size() * page_bytes);
+  for (size_t i = 0; i < pages.size(); ++i)
+    model_->cache.read_page(*model_->backend, pages[i], snapshot.pages.data() + i * page_bytes);
+  return snapshot;
+}
+
+void Engine::put_snapshot(uint32_t sequence, Snapshot snapshot) {
+  if (stopping_.load(std::memory_order_acquire)) return;
+  std::vector<int32_t> pages = scheduler_.restore(
+      sequence, {std::move(snapshot.tokens), std::move(snapshot.cache_key)}, snapshot.state_tokens);
+  for (size_t i = 0; i < pages.size(); ++i)
+    model_->cache.write_page(*model_->backend, pages[i],
+                             snapshot.pages.data() + i * model_->identity.page_bytes);
+  scheduler_.restored(sequence, std::move(pages), snapshot.state_tokens);
 }
 
 void Engine::accept(std::shared_ptr<Request> request) {
@@ -126,7 +201,10 @@ void Engine::accept(std::shared_ptr<Request> request) {
     if (std::any_of(request->stop.begin(), request->stop.end(),
                     [](const std::string& stop) { return stop.empty(); }))
       fail(ErrorCode::kBadArgument, "stop: expected non-empty texts, got an empty one");
-    scheduler_.submit(std::make_unique<Task>(request, prompt_ids(*request), *model_->tokenizer));
+    if (scheduler_.submit(
+            std::make_unique<Task>(request, prompt_ids(*request), *model_->tokenizer)))
+      fail(ErrorCode::kQueueFull, "the queue is full: ", max_queue_,
+           " requests wait already; try again later, or load with a larger maxQueue");
   } catch (const Error& error) {
     refuse(*request, error);
   } catch (const std::exception& error) {  // out of memory
@@ -167,10 +245,15 @@ std::vector<int32_t> Engine::prompt_ids(const Request& request) const {
   return ids;
 }
 
-void Engine::sweep_cancelled() {
-  for (Task* task : scheduler_.tasks())
+/// Ends what was cancelled, and what is past its deadline.
+void Engine::sweep() {
+  const Clock::time_point now = Clock::now();
+  for (Task* task : scheduler_.tasks()) {
     if (task->request->cancelled.load(std::memory_order_acquire))
       finish(task, FinishReason::kAbort);
+    else if (task->past_deadline(now))
+      finish(task, FinishReason::kError, {}, {}, timed_out(*task));
+  }
 }
 
 void Engine::compute() {
@@ -195,10 +278,11 @@ void Engine::compute() {
 
 /// Whether nobody waits for the running step any more.
 bool Engine::unwanted() const {
-  const auto cancelled = [](const Task* task) {
-    return task->request->cancelled.load(std::memory_order_relaxed);
+  const Clock::time_point now = Clock::now();
+  const auto over = [now](const Task* task) {
+    return task->request->cancelled.load(std::memory_order_relaxed) || task->past_deadline(now);
   };
-  return stopping_.load(std::memory_order_relaxed) || std::ranges::all_of(step_.tasks, cancelled);
+  return stopping_.load(std::memory_order_relaxed) || std::ranges::all_of(step_.tasks, over);
 }
 
 void Engine::draw(Task& task, std::span<float> logits) {

@@ -4,8 +4,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <future>
 #include <memory>
 #include <thread>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "engine/loaded_model.h"
@@ -14,10 +18,24 @@
 
 namespace cria {
 
+/// A snapshot that the engine's thread takes soon. An error travels as a value: the count of who
+/// holds an exception is none that a race detector sees into.
+class PendingSnapshot {
+ public:
+  using Outcome = std::variant<Snapshot, Error>;
+  explicit PendingSnapshot(std::future<Outcome> outcome) : outcome_(std::move(outcome)) {}
+
+  /// Waits; throws what the taking failed with. Once.
+  Snapshot get();
+
+ private:
+  std::future<Outcome> outcome_;
+};
+
 class Engine {
  public:
-  /// Starts the thread. `sink` outlives the engine.
-  Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink);
+  /// Starts the thread. `sink` outlives the engine. No more than `max_queue` requests wait.
+  Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink, size_t max_queue = SIZE_MAX);
   /// Stops, as `stop` does, and waits for the thread.
   ~Engine();
   Engine(const Engine&) = delete;
@@ -31,8 +49,14 @@ class Engine {
   void post(std::shared_ptr<Request> request);
   /// Ends a posted request within a step; its last update says kAbort.
   void cancel(Request& request);
-  /// Gives a conversation's cache back.
+  /// Forgets a conversation: its cache is the next to give way.
   void release_sequence(uint32_t sequence);
+  /// A new conversation goes on where another one is.
+  void fork_sequence(uint32_t from, uint32_t to);
+  /// The conversation between two turns, with its keys and values as far as they are cached.
+  PendingSnapshot snapshot(uint32_t sequence);
+  /// Makes a conversation known that was saved; requests posted later find its keys and values.
+  void restore(uint32_t sequence, Snapshot snapshot);
   /// Every request ends with kDisposed; then the thread ends. Later posts are refused likewise.
   void stop();
 
@@ -40,6 +64,7 @@ class Engine {
   /// A message to the thread, in a lock-free stack (Treiber 1986) that it empties all at once.
   struct Command {
     std::shared_ptr<Request> request;  // to post, or
+    std::function<void()> work;        // to do, or
     uint32_t released = 0;             // sequence to release
     Command* next = nullptr;
   };
@@ -50,9 +75,12 @@ class Engine {
   void run() noexcept;
   bool turn();
   void drain();
+  void run_soon(std::function<void()> work);
+  Snapshot take_snapshot(uint32_t sequence);
+  void put_snapshot(uint32_t sequence, Snapshot snapshot);
   void accept(std::shared_ptr<Request> request);
   std::vector<int32_t> prompt_ids(const Request& request) const;
-  void sweep_cancelled();
+  void sweep();
   void compute();
   bool unwanted() const;
   void draw(Task& task, std::span<float> logits);
@@ -64,6 +92,7 @@ class Engine {
 
   const std::unique_ptr<LoadedModel> model_;
   UpdateSink& sink_;
+  const size_t max_queue_;
   Scheduler scheduler_;
   Step step_;
   std::vector<float> logits_;    // [logit_rows × V]

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "model/vocab.h"
 
@@ -46,6 +47,50 @@ void read_ahead(const gguf::File& file, const LoadProgress& progress) {
   }
   file.check_intact();
   if (!progress(total, total)) fail(ErrorCode::kAborted, "the load was cancelled");
+}
+
+/// Of the metadata, the shapes, and the beginning, middle and end of every tensor: another training
+/// of the same network changes them all, and reading gigabytes again would take too long.
+uint64_t fingerprint(const gguf::File& file) {
+  constexpr uint64_t kSample = 4096;
+  Hash64 hash;
+  const auto add_text = [&](std::string_view text) {
+    hash.add_values(std::span(text.data(), text.size()));
+  };
+  for (const gguf::Entry& entry : file.entries()) {
+    add_text(entry.key);
+    std::visit(
+        [&]<class T>(const T& value) {
+          if constexpr (std::is_same_v<T, std::string_view>)
+            add_text(value);
+          else if constexpr (std::is_same_v<T, gguf::Array>)
+            hash.add(value.bytes);
+          else
+            hash.add_values(std::span<const T>(&value, 1));
+        },
+        entry.value);
+  }
+  for (const gguf::Tensor& tensor : file.tensors()) {
+    add_text(tensor.name);
+    add_text(tensor.type->name);
+    hash.add_values(std::span<const uint64_t>(tensor.shape));
+    const uint64_t sample = std::min(kSample, tensor.bytes);
+    for (const uint64_t at : {uint64_t{0}, (tensor.bytes - sample) / 2, tensor.bytes - sample})
+      hash.add({tensor.data + at, sample});
+  }
+  file.check_intact();
+  return hash.digest();
+}
+
+/// Bits of keys and values are the same within one kernel table and one form of weights alone.
+ModelIdentity identify(const gguf::File& file, const Config& config, const Backend& backend,
+                       const LoadOptions& options) {
+  const KvShape shape = kv_shape(config, options.kv_type);
+  return {fingerprint(file),
+          cat(options.device.device, " ", cpu_kernels(options.device.kernels),
+              options.weights == WeightForm::kMapped ? " mapped" : " packed",
+              options.kv_type == KvType::kQ8_0 ? " q8_0 " : " f16 ", kPageTokens),
+          KvCache::bytes_per_page(backend, shape), config.vocab};
 }
 
 }  // namespace
@@ -108,6 +153,7 @@ struct LoadedModel::Parts {
   std::unique_ptr<Backend> backend;
   MemoryPlan plan;
   ModelWeights weights;
+  ModelIdentity identity;
 };
 
 std::unique_ptr<LoadedModel> LoadedModel::load(const std::filesystem::path& path,
@@ -131,9 +177,10 @@ std::unique_ptr<LoadedModel> LoadedModel::load(const std::filesystem::path& path
   const LoadProgress quiet = [](uint64_t, uint64_t) { return true; };
   ModelWeights weights =
       load_weights(file, config, *backend, options.weights, mapped ? quiet : progress);
+  ModelIdentity identity = identify(file, config, *backend, options);
   return std::unique_ptr<LoadedModel>(
       new LoadedModel({std::move(file), std::move(config), std::move(tokenizer), std::move(backend),
-                       plan, std::move(weights)}));
+                       plan, std::move(weights), std::move(identity)}));
 }
 
 LoadedModel::LoadedModel(Parts parts)
@@ -144,6 +191,7 @@ LoadedModel::LoadedModel(Parts parts)
       plan(parts.plan),
       weights(std::move(parts.weights)),
       cache(*backend, kv_shape(config, plan.kv_type), plan.pages),
+      identity(std::move(parts.identity)),
       comm(make_communicator()),
       transformer(config, weights, *backend, *comm, cache, plan.limits) {}
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/registry.h"
+#include "engine/session_file.h"
 #include "gguf/gguf.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
@@ -24,6 +25,7 @@ struct LoadOptions {
   int64_t sequences = 0;     // full contexts the cache has room for; 0: one
   WeightForm weights = WeightForm::kPacked;
   KvType kv_type = KvType::kF16;
+  size_t max_queue = SIZE_MAX;  // requests that may wait
 };
 
 inline constexpr int kDefaultBatch = 512;
@@ -70,6 +72,7 @@ class LoadedModel {
   const MemoryPlan plan;
   const ModelWeights weights;
   const KvCache cache;
+  const ModelIdentity identity;
   const std::unique_ptr<Communicator> comm;
   Transformer transformer;
 

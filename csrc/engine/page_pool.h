@@ -19,6 +19,7 @@ class PagePool {
   bool grow(std::vector<int32_t>& pages, int count);
   /// Gives back all but the first `keep` pages.
   void shrink(std::vector<int32_t>& pages, int keep);
+  void give_back(int32_t page) { free_.push_back(page); }
 
  private:
   std::vector<int32_t> free_;  // a stack, so that few pages are ever touched

@@ -44,10 +44,13 @@ struct Request {
   std::vector<PromptSegment> segments;  // the prompt as text
   bool bos = true;                      // whether a text prompt begins with the vocabulary's BOS
   bool trim_start = false;              // drop white space before the first visible character
-  uint32_t sequence = 0;                // conversation whose cache it continues; 0: none
+  uint32_t sequence = 0;                // conversation that it is a turn of; 0: none
   int max_tokens = 0;                   // 0: until the context is full
   Sampling sampling;
   std::vector<std::string> stop;  // texts that end the generation and are left out of it
+  int priority = 0;               // ahead of requests of less that came up to so many turns before
+  int64_t timeout_ms = 0;         // from posting; 0: none
+  std::string cache_key;          // requests of other keys share no cache with it
 
   std::atomic<bool> cancelled{false};  // set by any thread
   std::chrono::steady_clock::time_point posted;
@@ -57,7 +60,7 @@ enum class FinishReason : uint8_t { kStop, kLength, kAbort, kError };
 
 struct Usage {
   int prompt_tokens = 0;
-  int cached_tokens = 0;  // of the prompt, found in the conversation's cache
+  int cached_tokens = 0;  // of the prompt, found in the prefix cache
   int completion_tokens = 0;
 };
 

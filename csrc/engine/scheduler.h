@@ -1,21 +1,33 @@
 // F5. Which tokens the next step computes, and who holds which pages.
 //
-// Requests are admitted first come, first served, once the pool has room for their whole prompt. A
-// step takes one token of every generating request, then fills its budget with prompt chunks. When
-// a request needs a page and none is free, idle conversations are evicted, the longest unused
-// first; then the youngest request is sent back to the queue. It gives up its pages and is computed
-// again later, which by batch invariance yields the same tokens. The oldest request is never sent
-// back and the pool holds one full context at least, so every request ends.
+// Order. A request's rank is the step it came in, less its priority times kAgeing steps: the lowest
+// goes first. Ranks do not change, so whoever waits is overtaken by higher priorities for a bounded
+// number of steps and then by none. Requests are admitted in that order, once there is room for
+// the whole prompt.
+//
+// A step has one token of every request that generates, and then prompts in order. Where its budget
+// is smaller than that, those not served for longest come first; the first prompt is one of them.
+// While others generate, no more than `prompt_tokens` of a step are prompts.
+//
+// Pages. Full pages belong to the prefix cache, where every request with the same beginning finds
+// them, also while the first of them runs (a prompt waits for a page that one before it is at work
+// on); the last one is the request's own. When a page is wanted
+// and none is free, cached ones that nobody holds give way; then the request of the highest rank is
+// sent back to the queue, and computed again later, which by batch invariance yields the same
+// tokens. The lowest is never sent back and the pool holds one full context at least, so every
+// request ends.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "backend/backend.h"
 #include "engine/page_pool.h"
+#include "engine/prefix_cache.h"
 #include "engine/task.h"
 
 namespace cria {
@@ -31,57 +43,88 @@ struct Step {
   void clear();
 };
 
+/// What a conversation has computed so far: its tokens, and the key they are cached under.
+struct Conversation {
+  std::vector<int32_t> tokens;
+  std::string cache_key;
+};
+
 class Scheduler {
  public:
   struct Limits {
-    int step_tokens;  // most tokens in a step
-    int running;      // most requests at once
-    int pages;        // of the pool
+    int step_tokens;            // most tokens in a step
+    int running;                // most requests at once
+    int pages;                  // of the pool
+    int prompt_tokens = 0;      // most of a step while others generate; 0: as default_prompt_tokens
+    size_t waiting = SIZE_MAX;  // most requests in the queue
   };
-  explicit Scheduler(Limits limits) : limits_(limits), pool_(limits.pages) {}
+  /// Copies the inside of one page to another.
+  using CopyPage = std::function<void(int32_t from, int32_t to)>;
 
-  void submit(std::unique_ptr<Task> task) { waiting_.push_back(std::move(task)); }
+  /// An eighth of the step's budget, a page of tokens at least.
+  static int default_prompt_tokens(int step_tokens);
+  /// Steps that a request of one priority more may have come later and still go first.
+  static constexpr int kAgeing = 64;
+  /// Fewer tokens than this of a page that differs further on are computed, not copied.
+  static constexpr int kLeastCopied = 8;
+
+  Scheduler(Limits limits, CopyPage copy);
+
+  /// Queues a task; null where it was taken, the task where the queue is full.
+  std::unique_ptr<Task> submit(std::unique_ptr<Task> task);
 
   /// Fills `step` with the next batch; false when there is nothing to compute.
   bool next(Step& step);
   /// Records that the step's tokens are in the cache now.
   void computed(const Step& step);
 
-  /// Takes a task out, wherever it is. With `keep` its conversation keeps the cache for the next
-  /// turn; otherwise its pages are given back.
+  /// Takes a task out, wherever it is. Without `keep` its conversation stays as it was before.
   std::unique_ptr<Task> remove(Task* task, bool keep);
-  /// Gives back what an idle conversation holds; a running one will hold nothing after its end.
+  /// Forgets a conversation: what is cached of it alone is the next to give way.
   void release_sequence(uint32_t sequence);
+
+  /// `to` goes on where `from` is.
+  void fork_sequence(uint32_t from, uint32_t to);
+
+  /// The conversation between two turns; null for one that has computed nothing yet.
+  const Conversation* conversation(uint32_t sequence) const;
+  /// Makes one that was computed elsewhere known. Gives the pages that the caller is to fill for
+  /// `state_tokens` of its tokens, as far as there is room; `restored` then puts them in the cache.
+  std::vector<int32_t> restore(uint32_t sequence, Conversation conversation, int state_tokens);
+  void restored(uint32_t sequence, std::vector<int32_t> pages, int state_tokens);
 
   /// Every task there is: running ones first.
   std::vector<Task*> tasks() const;
+  int waiting() const { return static_cast<int>(waiting_.size()); }
+  int running() const { return static_cast<int>(running_.size()); }
   int free_pages() const { return pool_.free_pages(); }
-  int idle_sequences() const { return static_cast<int>(idle_.size()); }
+  const PrefixCache& cache() const { return cache_; }
 
  private:
-  /// The cache of a conversation between two turns.
-  struct Idle {
-    std::vector<int32_t> tokens;
-    std::vector<int32_t> pages;
-    uint64_t used = 0;
-  };
-
   void admit();
-  void attach_idle(Task& task);
+  void begin(Task& task);
+  bool has_room(const Task& task) const;
+  void follow(Task& task);
+  void copy_tail(Task& task);
+  void count_reused(Task& task, int tokens) const;
   bool make_room(std::vector<int32_t>& pages, int count);
-  bool evict_idle();
-  void drop_idle(uint32_t sequence);
-  int idle_pages() const;
-  void send_back_youngest();
-  std::vector<int> share_budget() const;
+  void send_back_last();
+  void give_up(Task& task);
+  void publish(Task& task);
+  std::vector<int> share_budget();
+  bool waits_for_page(size_t index, const std::vector<int>& counts) const;
   void append(Step& step, Task& task, int count) const;
 
   Limits limits_;
+  CopyPage copy_;
   PagePool pool_;
-  std::deque<std::unique_ptr<Task>> waiting_;
-  std::vector<std::unique_ptr<Task>> running_;  // oldest first
-  std::unordered_map<uint32_t, Idle> idle_;
-  uint64_t clock_ = 0;  // counts turns, for `Idle::used`
+  PrefixCache cache_;
+  std::deque<std::unique_ptr<Task>> waiting_;  // both in order of rank
+  std::vector<std::unique_ptr<Task>> running_;
+  std::unordered_map<uint32_t, Conversation> conversations_;
+  uint64_t steps_ = 0;
+  uint64_t submitted_ = 0;
+  uint64_t served_ = 0;
 };
 
 }  // namespace cria

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/prefix_cache.h"
 #include "engine/request.h"
 #include "engine/sampler.h"
 #include "engine/text_stream.h"
@@ -25,13 +26,24 @@ struct Task {
   /// Tokens whose keys and values are not in the cache yet.
   int pending() const { return static_cast<int>(tokens.size()) - cached; }
   int completion_tokens() const { return static_cast<int>(tokens.size()) - prompt_tokens; }
+  bool generating() const { return pending() == 1; }
+  bool past_deadline(Clock::time_point now) const {
+    return request->timeout_ms > 0 &&
+           now - request->posted >= std::chrono::milliseconds(request->timeout_ms);
+  }
 
   std::shared_ptr<Request> request;
   std::vector<int32_t> tokens;  // prompt, then what was drawn
   int prompt_tokens;
-  int cached = 0;              // tokens[0, cached) are in the cache …
-  std::vector<int32_t> pages;  // … in these pages
-  int reused = 0;              // of the prompt, taken over from the conversation
+  int cached = 0;                     // tokens[0, cached) are in the cache …
+  std::vector<int32_t> pages;         // … in these pages,
+  size_t shared = 0;                  // of which so many are the prefix cache's,
+  PrefixCache::Node* node = nullptr;  // the last of them held here; null while it waits
+  int reused = 0;                     // of the prompt, found in the prefix cache
+  bool sent_back = false;             // lost its place once, and was computed again
+  int64_t rank = 0;                   // lower ones come first …
+  uint64_t serial = 0;                // … among equals, who came first
+  uint64_t served = 0;                // when a step last had it, in turns of all tasks
   uint64_t drawn = 0;
   Sampler sampler;
   TextStream text;

@@ -27,6 +27,16 @@ class KvCache {
   int pages() const { return pages_; }
   LayerKv layer(int index) const;
 
+  // One page of all layers and heads, [layer][G] one after the other on the host: `page_bytes`.
+  // The inside is the backend's own, so it means something only to one like it.
+  void read_page(Backend& backend, int32_t page, std::byte* out) const;
+  void write_page(Backend& backend, int32_t page, const std::byte* from) const;
+  void copy_page(Backend& backend, int32_t from, int32_t to) const;
+  uint64_t page_bytes() const {
+    return static_cast<uint64_t>(page_bytes_) * static_cast<uint64_t>(shape_.layers) *
+           static_cast<uint64_t>(shape_.kv_heads);
+  }
+
   /// Of all layers and heads. Throws what `Backend::kv_page_bytes` throws.
   static uint64_t bytes_per_page(const Backend& backend, const KvShape& shape) {
     return static_cast<uint64_t>(shape.layers) * static_cast<uint64_t>(shape.kv_heads) *
@@ -38,6 +48,8 @@ class KvCache {
   }
 
  private:
+  std::byte* place(int64_t part, int32_t page) const;
+
   KvShape shape_;
   int pages_;
   int64_t page_bytes_;                    // of one layer and head

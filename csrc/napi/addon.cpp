@@ -125,7 +125,8 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
         [path, options, box = std::make_shared<UpdateBox>(environment.shared_from_this()),
          progress = progress_teller(environment.shared_from_this(), callbacks, stopped)] {
           auto model = LoadedModel::load(path, options, progress, available_memory());
-          return RunningModel{box, std::make_unique<Engine>(std::move(model), *box)};
+          return RunningModel{box,
+                              std::make_unique<Engine>(std::move(model), *box, options.max_queue)};
         },
         [path, options, callbacks](Napi::Env env, RunningModel model) {
           const Napi::Value facts = from_info(env, model.engine->model(), path.string(), options);

@@ -145,6 +145,9 @@ LoadOptions to_load_options(const Napi::Value& value) {
   options.batch_size = whole("batchSize");
   options.sequences = whole("sequences");
   options.kv_type = to_kv_type(from.Get("kvType"));
+  const Napi::Value queue = from.Get("maxQueue");
+  if (!queue.IsUndefined())
+    options.max_queue = static_cast<size_t>(to_whole(queue, "maxQueue", 0, INT32_MAX));
   if (to_bool(from.Get("mapped"), "mapped")) options.weights = WeightForm::kMapped;
   return options;
 }
@@ -167,6 +170,9 @@ std::shared_ptr<Request> to_request(const Napi::Value& value) {
       static_cast<uint32_t>(to_whole(from.Get("sequence"), "sequence", 0, UINT32_MAX));
   request->max_tokens =
       static_cast<int>(to_whole(from.Get("maxTokens"), "maxTokens", 0, INT32_MAX));
+  request->priority = static_cast<int>(to_whole(from.Get("priority"), "priority", -100, 100));
+  request->timeout_ms = to_whole(from.Get("timeoutMs"), "timeoutMs", 0, INT32_MAX);
+  request->cache_key = to_text(from.Get("cacheKey"), "cacheKey");
   request->sampling = to_sampling(from);
   const Napi::Value stop = from.Get("stop");
   if (!stop.IsArray()) refuse("stop", "an array of strings", stop);

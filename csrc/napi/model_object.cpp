@@ -30,6 +30,9 @@ Napi::Function ModelObject::define(Napi::Env env) {
                      {InstanceMethod<&ModelObject::generate>("generate"),
                       InstanceMethod<&ModelObject::cancel>("cancel"),
                       InstanceMethod<&ModelObject::release_sequence>("releaseSequence"),
+                      InstanceMethod<&ModelObject::fork_sequence>("forkSequence"),
+                      InstanceMethod<&ModelObject::save_session>("saveSession"),
+                      InstanceMethod<&ModelObject::restore_session>("restoreSession"),
                       InstanceMethod<&ModelObject::dispose>("dispose")});
 }
 
@@ -74,10 +77,15 @@ void ModelObject::join() {
   model_.engine.reset();
 }
 
+Engine& ModelObject::open_engine() {
+  if (!model_.engine)
+    fail(ErrorCode::kDisposed, "the model was disposed; load it again to generate");
+  return *model_.engine;
+}
+
 Napi::Value ModelObject::generate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    if (!model_.engine)
-      fail(ErrorCode::kDisposed, "the model was disposed; load it again to generate");
+    open_engine();
     std::shared_ptr<Request> request = to_request(info[0]);
     if (info.Env().IsExceptionPending()) return info.Env().Undefined();
     if (!running_.emplace(request->id, request).second)
@@ -103,6 +111,64 @@ Napi::Value ModelObject::release_sequence(const Napi::CallbackInfo& info) {
     const auto sequence = static_cast<uint32_t>(to_whole(info[0], "sequence", 1, UINT32_MAX));
     if (model_.engine) model_.engine->release_sequence(sequence);
     return info.Env().Undefined();
+  });
+}
+
+namespace {
+
+uint32_t to_sequence(const Napi::Value& value) {
+  return static_cast<uint32_t>(to_whole(value, "sequence", 1, UINT32_MAX));
+}
+
+}  // namespace
+
+Napi::Value ModelObject::fork_sequence(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    open_engine().fork_sequence(to_sequence(info[0]), to_sequence(info[1]));
+    return info.Env().Undefined();
+  });
+}
+
+/// saveSession(sequence, path, text)
+Napi::Value ModelObject::save_session(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Engine& engine = open_engine();
+    const auto path = to_path(info[1]);
+    const std::string text = to_text(info[2], "text");
+    const auto snapshot =
+        std::make_shared<PendingSnapshot>(model_.engine->snapshot(to_sequence(info[0])));
+    using Written = std::pair<uint64_t, int>;
+    return environment_->run_async(
+        info.Env(),
+        [=, identity = engine.model().identity] {
+          const Snapshot taken = snapshot->get();
+          return Written{write_session(path, identity, taken, text), taken.state_tokens};
+        },
+        [](Napi::Env env, const Written& written) {
+          const Napi::Object out = Napi::Object::New(env);
+          out.Set("bytes", static_cast<double>(written.first));
+          out.Set("tokens", written.second);
+          return out;
+        });
+  });
+}
+
+/// restoreSession(sequence, path)
+Napi::Value ModelObject::restore_session(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Engine& engine = open_engine();
+    const uint32_t sequence = to_sequence(info[0]);
+    const auto path = to_path(info[1]);
+    // The file is read elsewhere; what it holds goes to the engine from here, if there still is
+    // one.
+    const auto self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(Value()));
+    return environment_->run_async(
+        info.Env(),
+        [path, identity = engine.model().identity] { return read_session(path, identity); },
+        [self, sequence](Napi::Env env, SavedSession saved) {
+          Unwrap(self->Value())->open_engine().restore(sequence, std::move(saved.snapshot));
+          return from_text(env, saved.text);
+        });
   });
 }
 

@@ -61,7 +61,12 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value generate(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value release_sequence(const Napi::CallbackInfo& info);
+  Napi::Value fork_sequence(const Napi::CallbackInfo& info);
+  Napi::Value save_session(const Napi::CallbackInfo& info);
+  Napi::Value restore_session(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
+
+  Engine& open_engine();  // throws kDisposed
 
   std::shared_ptr<Environment> environment_;
   RunningModel model_;  // without an engine once disposed

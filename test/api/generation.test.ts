@@ -74,6 +74,7 @@ test('awaiting gives the whole result', async () => {
     text: 'abc',
     tokens: [97, 98, 99],
     finishReason: 'length',
+    droppedMessages: 0,
     usage: { promptTokens: 10, cachedTokens: 4, completionTokens: 5 },
     timings: {
       queueMs: 1,

@@ -214,7 +214,10 @@ describe('a conversation', () => {
     const third = await chat.send('And of big?', options)
     expect(third.usage.cachedTokens).toBeGreaterThan(second.usage.cachedTokens)
     expect(third.usage.cachedTokens).toBeLessThan(third.usage.promptTokens)
-    const fresh = await model.generate(chat.messages.slice(0, -1), options)
+    const fresh = await model.generate(chat.messages.slice(0, -1), {
+      ...options,
+      cacheKey: 'fresh'
+    })
     expect(fresh.tokens).toEqual(third.tokens)
     expect(fresh.usage.cachedTokens).toBe(0)
   })

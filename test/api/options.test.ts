@@ -30,6 +30,10 @@ test('absent options take the documented defaults', () => {
     frequencyPenalty: 0,
     stop: [],
     logitBias: new Map(),
+    onOverflow: 'error',
+    priority: 0,
+    timeout: 0,
+    cacheKey: '',
     signal: undefined
   })
   expect(checkGenerate({ temperature: undefined }).temperature).toBe(0.8)
@@ -46,7 +50,9 @@ const numeric = [
   ['repeatPenalty', 0.01, 100, false],
   ['repeatWindow', 0, 2 ** 31 - 1, true],
   ['presencePenalty', -2, 2, false],
-  ['frequencyPenalty', -2, 2, false]
+  ['frequencyPenalty', -2, 2, false],
+  ['priority', -100, 100, true],
+  ['timeout', 1, 2 ** 31 - 1, true]
 ] as const
 
 describe.each(numeric)('%s', (name, min, max, whole) => {
@@ -154,6 +160,16 @@ test('logitBias: ids as a record or a map; -Infinity bans', () => {
   for (const logitBias of bad) refusal(() => checkGenerate({ logitBias }))
 })
 
+test('onOverflow', () => {
+  expect(checkGenerate({ onOverflow: 'shift' }).onOverflow).toBe('shift')
+  for (const onOverflow of ['truncate', true, null]) refusal(() => checkGenerate({ onOverflow }))
+})
+
+test('cacheKey: a text that is not too long', () => {
+  expect(checkGenerate({ cacheKey: 'tenant 1' }).cacheKey).toBe('tenant 1')
+  for (const cacheKey of [1, null, 'x'.repeat(1025)]) refusal(() => checkGenerate({ cacheKey }))
+})
+
 test('signal: an AbortSignal, not its controller', () => {
   const { signal } = new AbortController()
   expect(checkGenerate({ signal }).signal).toBe(signal)
@@ -187,6 +203,13 @@ describe('load options', () => {
     }
   })
 
+  test('maxQueue: a number from 0 on; estimates have none', () => {
+    expect(checkLoad({}).maxQueue).toBeUndefined()
+    expect(checkLoad({ maxQueue: 0 }).maxQueue).toBe(0)
+    for (const maxQueue of [-1, 0.5, '1', Infinity]) refusal(() => checkLoad({ maxQueue }))
+    refusal(() => checkEstimate({ maxQueue: 1 }))
+  })
+
   test('kvType', () => {
     expect(checkLoad({}).kvType).toBe('f16')
     expect(checkLoad({ kvType: 'q8_0' }).kvType).toBe('q8_0')
@@ -207,7 +230,7 @@ describe('load options', () => {
 })
 
 test('session options', () => {
-  expect(checkSession(undefined)).toEqual({ system: undefined, messages: [] })
+  expect(checkSession(undefined)).toEqual({ system: undefined, messages: [], cacheKey: '' })
   expect(refusal(() => checkSession({ sytem: 'x' })).message).toContain('did you mean system?')
   refusal(() => checkSession({ system: 1 }))
   refusal(() => checkSession({ messages: 'x' }))

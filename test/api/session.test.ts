@@ -144,6 +144,47 @@ test('reset keeps the system message, and drops an answer that still runs', asyn
   expect(session.messages).toEqual([{ role: 'system', content: 's' }])
 })
 
+test('a fork goes on apart, from the turns that were complete', async () => {
+  const session = new Session(loaded, { system: 's', cacheKey: 'k' })
+  const first = session.send('one')
+  answer('1')
+  await first
+  session.send('two')
+  const fork = session.fork()
+  expect(fake.forked).toEqual([[1, 2]])
+  expect(fork.messages.map(({ content }) => content)).toEqual(['s', 'one', '1'])
+  const other = fork.send('three')
+  expect(fake.last).toMatchObject({ sequence: 2, cacheKey: 'k' })
+  answer('3')
+  await other
+  expect(session.messages).toHaveLength(3)
+  expect(fork.messages).toHaveLength(5)
+  fork.dispose()
+  expect(() => fork.fork()).toThrow('disposed')
+})
+
+test('save and restore keep the conversation', async () => {
+  const session = new Session(loaded, { system: 's', cacheKey: 'k' })
+  const turn = session.send('one')
+  await expect(session.save('/a')).rejects.toThrow('still running')
+  answer('1')
+  await turn
+  expect(await session.save('/a')).toMatchObject({ tokens: 1 })
+  const restored = await Session.restore(loaded, '/a')
+  expect(restored.messages).toEqual(session.messages)
+  restored.send('two')
+  expect(fake.last).toMatchObject({ sequence: 2, cacheKey: 'k' })
+  for (const text of ['', '{', '{"messages":[{"role":"x"}]}', '{"mesages":[]}']) {
+    fake.files.set('/b', text)
+    await expect(Session.restore(loaded, '/b')).rejects.toMatchObject({
+      code: 'ERR_CRIA_BAD_SESSION'
+    })
+  }
+  await expect(session.save(undefined as unknown as string)).rejects.toThrow('expected a path')
+  session.dispose()
+  await expect(session.save('/a')).rejects.toMatchObject({ code: 'ERR_CRIA_DISPOSED' })
+})
+
 test('dispose gives the sequence back once, after the engine has done with it', async () => {
   const session = new Session(loaded)
   const turn = session.send('one')

@@ -106,7 +106,14 @@ test('sizes, timings and texts for a terminal', () => {
     decodeTokensPerSecond: 1520.34
   }
   const usage = { promptTokens: 12, cachedTokens: 3, completionTokens: 64 }
-  expect(timingsLine({ text: '', tokens: [], finishReason: 'length', usage, timings })).toBe(
-    '12 prompt tokens (3 cached) at 310.0 tokens/s; 64 tokens at 1520.3 tokens/s (length)'
-  )
+  expect(
+    timingsLine({
+      text: '',
+      tokens: [],
+      finishReason: 'length',
+      droppedMessages: 0,
+      usage,
+      timings
+    })
+  ).toBe('12 prompt tokens (3 cached) at 310.0 tokens/s; 64 tokens at 1520.3 tokens/s (length)')
 })

@@ -55,30 +55,33 @@ class Collector final : public UpdateSink {
 
 class Rig {
  public:
-  explicit Rig(LoadOptions options = {}, TinyShape shape = {}) {
+  explicit Rig(LoadOptions options = {}, TinyShape shape = {}, size_t max_queue = SIZE_MAX) {
     options.device.threads = 2;
     const TinyLlama tiny(shape);
     engine = std::make_unique<Engine>(LoadedModel::load(
                                           tiny.file().write(folder_ / "tiny.gguf"), options,
                                           [](uint64_t, uint64_t) { return true; }, kPlenty),
-                                      sink);
+                                      sink, max_queue);
   }
 
   std::shared_ptr<Request> post(int32_t id, std::vector<int32_t> prompt, int max_tokens,
-                                uint32_t sequence = 0, float temperature = 0) {
+                                uint32_t sequence = 0, float temperature = 0,
+                                const std::string& cache_key = {}) {
     auto request = std::make_shared<Request>();
     request->id = id;
     request->tokens = std::move(prompt);
     request->max_tokens = max_tokens;
     request->sequence = sequence;
     request->sampling.temperature = temperature;
+    request->cache_key = cache_key;
     request->sampling.logit_bias = {{2, -100.0f}};  // no early end of text
     engine->post(request);
     return request;
   }
   Collector::Result ask(int32_t id, std::vector<int32_t> prompt, int max_tokens,
-                        uint32_t sequence = 0, float temperature = 0) {
-    post(id, std::move(prompt), max_tokens, sequence, temperature);
+                        uint32_t sequence = 0, float temperature = 0,
+                        const std::string& cache_key = {}) {
+    post(id, std::move(prompt), max_tokens, sequence, temperature, cache_key);
     return sink.wait_for_end(id);
   }
 
@@ -164,10 +167,10 @@ TEST(engine_keeps_a_conversations_cache) {
   const auto second = rig.ask(2, prompt, 10, 7);
   // The last token drawn was never computed.
   CHECK_EQ(second.end->usage.cached_tokens, 49);
-  const auto fresh = rig.ask(3, prompt, 10);
-  CHECK(second.tokens == fresh.tokens);
-  rig.engine->release_sequence(7);
-  CHECK_EQ(rig.ask(4, prompt, 1, 7).end->usage.cached_tokens, 0);
+  const auto apart = rig.ask(3, prompt, 10, 0, 0, "another");
+  CHECK_EQ(apart.end->usage.cached_tokens, 0);
+  CHECK(second.tokens == apart.tokens);
+  CHECK_EQ(rig.ask(4, prompt, 10).end->usage.cached_tokens, 50);  // also without the conversation
 }
 
 TEST(engine_cancels_before_during_and_after) {
@@ -190,6 +193,85 @@ TEST(engine_cancels_before_during_and_after) {
 
   rig.engine->cancel(*running);  // long over
   CHECK_EQ(rig.ask(3, {1}, 2).tokens.size(), size_t{2});
+}
+
+// A copied page, a shared one and a computed one hold the same bits, in either kind of cache.
+TEST(engine_cached_prefixes_change_no_token) {
+  for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
+    LoadOptions options;
+    options.kv_type = type;
+    options.sequences = 4;
+    Rig rig(options, {.width = 128});
+    const std::vector<int32_t> stem = prompt_of(3, 90);
+    for (const int shared : {8, 31, 32, 33, 63, 64, 75, 90}) {
+      std::vector<int32_t> prompt(stem.begin(), stem.begin() + shared);
+      for (int i = 0; i < 20; ++i) prompt.push_back(3 + (shared + i * 5) % 200);
+      const auto alone = rig.ask(shared, prompt, 12, 0, 0.9f, cat("alone ", shared));
+      CHECK_EQ(alone.end->usage.cached_tokens, 0);
+      rig.ask(1000 + shared, stem, 1, 0, 0, "cached");
+      const auto cached = rig.ask(2000 + shared, prompt, 12, 0, 0.9f, "cached");
+      CHECK(cached.end->usage.cached_tokens >= shared / kPageTokens * kPageTokens);
+      CHECK(cached.end->usage.cached_tokens > 0);
+      CHECK(cached.tokens == alone.tokens);
+    }
+  }
+}
+
+TEST(engine_takes_conversations_from_one_engine_to_another) {
+  Rig rig, other;
+  CHECK_EQ(rig.engine->model().identity.fingerprint, other.engine->model().identity.fingerprint);
+  CHECK(rig.engine->model().identity.fingerprint !=
+        Rig({}, {.seed = 2}).engine->model().identity.fingerprint);
+  std::vector<int32_t> prompt = prompt_of(1, 40);
+  const auto first = rig.ask(1, prompt, 10, 7);
+  prompt.insert(prompt.end(), first.tokens.begin(), first.tokens.end());
+  prompt.push_back(77);
+  CHECK_EQ(rig.engine->snapshot(8).get().state_tokens, 0);
+  rig.engine->fork_sequence(7, 8);
+  Snapshot snapshot = rig.engine->snapshot(8).get();
+  CHECK_EQ(snapshot.state_tokens, 49);
+  CHECK_EQ(snapshot.tokens.size(), size_t{49});
+  CHECK_EQ(snapshot.pages.size(), 2 * rig.engine->model().identity.page_bytes);
+  const auto here = rig.ask(2, prompt, 10, 7);
+  other.engine->restore(1, std::move(snapshot));
+  const auto there = other.ask(1, prompt, 10, 1);
+  CHECK_EQ(there.end->usage.cached_tokens, 49);
+  CHECK(there.tokens == here.tokens);
+
+  rig.engine->stop();
+  try {
+    rig.engine->snapshot(7).get();
+    CHECK(false);
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::kDisposed);
+  }
+}
+
+TEST(engine_ends_what_is_past_its_deadline) {
+  Rig rig;
+  auto late = std::make_shared<Request>();
+  late->id = 1;
+  late->tokens = {1, 50};
+  late->timeout_ms = 1;
+  late->sampling.logit_bias = {{2, -100.0f}};
+  rig.engine->post(late);  // 250 tokens take longer than that
+  CHECK(error_of(rig.sink.wait_for_end(1)) == ErrorCode::kTimeout);
+  CHECK_EQ(rig.ask(2, {1, 2}, 3).tokens.size(), size_t{3});
+}
+
+TEST(engine_refuses_what_its_queue_has_no_place_for) {
+  LoadOptions options;
+  options.context_size = 64;
+  Rig rig(options, {}, 1);
+  std::vector<std::shared_ptr<Request>> running;
+  running.push_back(rig.post(1, prompt_of(1, 40), 0));  // two pages of two
+  rig.sink.wait_for_tokens(1, 1);
+  rig.post(2, prompt_of(2, 40), 1);
+  rig.post(3, prompt_of(3, 40), 1);
+  // The first may have ended meanwhile, and then there is room for one more.
+  const auto refused = rig.sink.wait_for_end(3);
+  if (refused.end->error) CHECK(refused.end->error->code() == ErrorCode::kQueueFull);
+  CHECK(!rig.sink.wait_for_end(2).end->error);
 }
 
 TEST(engine_stop_ends_every_request) {

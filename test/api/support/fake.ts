@@ -37,6 +37,8 @@ export class FakeModel implements NativeModel {
   readonly requests: NativeRequest[] = []
   readonly cancelled: number[] = []
   readonly released: number[] = []
+  readonly forked: [number, number][] = []
+  readonly files = new Map<string, string>()
   disposals = 0
 
   constructor(chatTemplate: string | null = null) {
@@ -53,6 +55,19 @@ export class FakeModel implements NativeModel {
 
   releaseSequence(sequence: number): void {
     this.released.push(sequence)
+  }
+
+  forkSequence(from: number, to: number): void {
+    this.forked.push([from, to])
+  }
+
+  async saveSession(sequence: number, path: string, text: string) {
+    this.files.set(path, text)
+    return { bytes: text.length, tokens: sequence }
+  }
+
+  async restoreSession(_sequence: number, path: string): Promise<string> {
+    return this.files.get(path) ?? ''
   }
 
   async dispose(): Promise<void> {
