@@ -12,6 +12,7 @@ void Step::clear() {
   tasks.clear();
   logit_rows.clear();
   drawing.clear();
+  measuring.clear();
 }
 
 bool Scheduler::next(Step& step) {
@@ -49,14 +50,13 @@ void Scheduler::admit() {
   }
 }
 
-/// Takes over as much of the conversation's cache as the prompt begins with. The last token is
-/// always computed anew: its logits are wanted.
+/// Takes over as much of the conversation's cache as the prompt begins with.
 void Scheduler::attach_idle(Task& task) {
   const auto found = idle_.find(task.request->sequence);
   if (task.request->sequence == 0 || found == idle_.end()) return;
   Idle idle = std::move(found->second);
   idle_.erase(found);
-  const size_t most = std::min(idle.tokens.size(), task.tokens.size() - 1);
+  const size_t most = std::min(idle.tokens.size(), static_cast<size_t>(task.reusable()));
   const auto end = idle.tokens.begin() + static_cast<std::ptrdiff_t>(most);
   task.cached = static_cast<int>(
       std::mismatch(idle.tokens.begin(), end, task.tokens.begin()).first - idle.tokens.begin());
@@ -127,7 +127,9 @@ void Scheduler::append(Step& step, Task& task, int count) const {
   step.ids.insert(step.ids.end(), from, from + count);
   step.slices.push_back(slice);
   step.tasks.push_back(&task);
-  if (count == task.pending()) {
+  if (task.measurement) {
+    step.measuring.push_back(step.tasks.size() - 1);
+  } else if (count == task.pending()) {
     step.logit_rows.push_back(static_cast<int64_t>(step.ids.size()) - 1);
     step.drawing.push_back(&task);
   }

@@ -26,7 +26,8 @@ struct Step {
   std::vector<Slice> slices;
   std::vector<Task*> tasks;  // of each slice
   std::vector<int64_t> logit_rows;
-  std::vector<Task*> drawing;  // task of each row of logits
+  std::vector<Task*> drawing;     // task of each row of logits
+  std::vector<size_t> measuring;  // slices of tasks that draw nothing
 
   void clear();
 };
@@ -55,7 +56,10 @@ class Scheduler {
 
   /// Every task there is: running ones first.
   std::vector<Task*> tasks() const;
+  int running() const { return static_cast<int>(running_.size()); }
   int free_pages() const { return pool_.free_pages(); }
+  /// Pages that no running request holds and that are kept for the next turn of a conversation.
+  int cached_pages() const { return idle_pages(); }
   int idle_sequences() const { return static_cast<int>(idle_.size()); }
 
  private:

@@ -1,11 +1,13 @@
 // F5. One request on its way through the engine.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "engine/measurement.h"
 #include "engine/request.h"
 #include "engine/sampler.h"
 #include "engine/text_stream.h"
@@ -26,6 +28,13 @@ struct Task {
   int pending() const { return static_cast<int>(tokens.size()) - cached; }
   int completion_tokens() const { return static_cast<int>(tokens.size()) - prompt_tokens; }
 
+  /// How many tokens at most may come from a cache; the last one is always computed, for its logits
+  /// are wanted.
+  int reusable() const {
+    const auto all = static_cast<int>(tokens.size());
+    return std::min(all - 1, measurement ? measurement->first_needed(all) : all);
+  }
+
   std::shared_ptr<Request> request;
   std::vector<int32_t> tokens;  // prompt, then what was drawn
   int prompt_tokens;
@@ -35,7 +44,8 @@ struct Task {
   uint64_t drawn = 0;
   Sampler sampler;
   TextStream text;
-  Clock::time_point started{};  // first prefill step
+  std::unique_ptr<Measurement> measurement;  // null for a generation
+  Clock::time_point started{};               // first prefill step
   Clock::time_point first_token{};
 };
 

@@ -28,8 +28,10 @@ void UpdateBox::deliver(Napi::Env env) {
 Napi::Function ModelObject::define(Napi::Env env) {
   return DefineClass(env, "NativeModel",
                      {InstanceMethod<&ModelObject::generate>("generate"),
+                      InstanceMethod<&ModelObject::measure>("measure"),
                       InstanceMethod<&ModelObject::cancel>("cancel"),
                       InstanceMethod<&ModelObject::release_sequence>("releaseSequence"),
+                      InstanceMethod<&ModelObject::stats>("stats"),
                       InstanceMethod<&ModelObject::dispose>("dispose")});
 }
 
@@ -76,17 +78,27 @@ void ModelObject::join() {
 
 Napi::Value ModelObject::generate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    if (!model_.engine)
-      fail(ErrorCode::kDisposed, "the model was disposed; load it again to generate");
-    std::shared_ptr<Request> request = to_request(info[0]);
-    if (info.Env().IsExceptionPending()) return info.Env().Undefined();
-    if (!running_.emplace(request->id, request).second)
-      fail(ErrorCode::kBadArgument, "id: request ", request->id, " is running already");
-    environment_->retain(info.Env());
-    if (running_.size() == 1) Ref();
-    model_.engine->post(std::move(request));
+    post(info.Env(), to_request(info[0]));
     return info.Env().Undefined();
   });
+}
+
+Napi::Value ModelObject::measure(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    post(info.Env(), to_measurement(info[0]));
+    return info.Env().Undefined();
+  });
+}
+
+void ModelObject::post(Napi::Env env, std::shared_ptr<Request> request) {
+  if (!model_.engine)
+    fail(ErrorCode::kDisposed, "the model was disposed; load it again to generate");
+  if (env.IsExceptionPending()) return;
+  if (!running_.emplace(request->id, request).second)
+    fail(ErrorCode::kBadArgument, "id: request ", request->id, " is running already");
+  environment_->retain(env);
+  if (running_.size() == 1) Ref();
+  model_.engine->post(std::move(request));
 }
 
 Napi::Value ModelObject::cancel(const Napi::CallbackInfo& info) {
@@ -103,6 +115,13 @@ Napi::Value ModelObject::release_sequence(const Napi::CallbackInfo& info) {
     const auto sequence = static_cast<uint32_t>(to_whole(info[0], "sequence", 1, UINT32_MAX));
     if (model_.engine) model_.engine->release_sequence(sequence);
     return info.Env().Undefined();
+  });
+}
+
+Napi::Value ModelObject::stats(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    if (!model_.engine) fail(ErrorCode::kDisposed, "the model was disposed; load it again");
+    return from_stats(info.Env(), model_.engine->stats());
   });
 }
 

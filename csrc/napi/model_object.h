@@ -59,8 +59,11 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
 
  private:
   Napi::Value generate(const Napi::CallbackInfo& info);
+  Napi::Value measure(const Napi::CallbackInfo& info);
+  void post(Napi::Env env, std::shared_ptr<Request> request);
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value release_sequence(const Napi::CallbackInfo& info);
+  Napi::Value stats(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Environment> environment_;
