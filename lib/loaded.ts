@@ -1,11 +1,13 @@
 /** A loaded model on the inside: what Model and Session are two faces of. */
 import { type ChatFormat, chatFormat } from './chat/format.js'
-import { badArgument, CriaError, calling, disposed } from './errors.js'
+import { badArgument, CriaError, calling, callingNow, disposed } from './errors.js'
+import { tellStep } from './events.js'
 import { Generation } from './generation.js'
-import type { NativeModel } from './native.js'
+import type { NativeModel, NativeUpdate } from './native.js'
 import { checkGenerate, type GenerateSettings } from './options.js'
 import { type Engine, type Order, type Prompt, Request } from './request.js'
 import type { Router } from './router.js'
+import { type ModelStats, toStats } from './stats.js'
 import { Tokenizer } from './tokenizer.js'
 import type { ModelInfo } from './types.js'
 
@@ -21,6 +23,7 @@ export class LoadedModel implements Engine {
   constructor(native: NativeModel, router: Router) {
     this.native = native
     this.router = router
+    router.onDelivered = (updates) => this.#tellStep(updates)
     this.info = Object.freeze({ ...native.info })
     this.tokenizer = new Tokenizer(native.tokenizer)
     const { vocab } = native.tokenizer
@@ -32,6 +35,21 @@ export class LoadedModel implements Engine {
     })
   }
 
+  stats(): ModelStats {
+    this.assertOpen()
+    return callingNow(() => toStats(this.native.stats()))
+  }
+
+  #tellStep(updates: readonly NativeUpdate[]): void {
+    if (this.isDisposed) return
+    tellStep(() => ({
+      model: this.info,
+      requests: new Set(updates.map(({ request }) => request)).size,
+      tokens: updates.reduce((sum, { tokens }) => sum + tokens.length, 0),
+      stats: this.stats()
+    }))
+  }
+
   get isDisposed(): boolean {
     return this.#disposal !== undefined
   }
@@ -41,16 +59,17 @@ export class LoadedModel implements Engine {
   }
 
   /** Without this look a prompt of many megabytes would be copied while the event loop waits. */
-  assertFits({ prompt }: Prompt): void {
+  assertFits({ prompt }: Pick<Prompt, 'prompt'>, answer = 1): void {
     const { contextSize } = this.info
     const pieces = prompt instanceof Int32Array ? [] : prompt
     const units = pieces.reduce((sum, { text }) => sum + text.length, 0) // no more than bytes
     const least = Math.floor(units / this.native.tokenizer.vocab.maxPieceBytes)
-    if (least < contextSize) return
+    if (least + answer <= contextSize) return
     throw new CriaError(
       'ERR_CRIA_CONTEXT_OVERFLOW',
-      `the prompt has at least ${least} tokens and the context holds ${contextSize}, one of them ` +
-        'for the answer; shorten the prompt or load with a larger contextSize'
+      `the prompt has at least ${least} tokens and the context holds ${contextSize}` +
+        `${answer > 0 ? ', one of them for the answer' : ''}; ` +
+        'shorten the prompt or load with a larger contextSize'
     )
   }
 

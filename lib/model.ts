@@ -1,14 +1,25 @@
 /** The model: loading, generating, conversations. */
 import { cancellable } from './cancellable.js'
-import { calling } from './errors.js'
+import { describe } from './check.js'
+import { badArgument, calling } from './errors.js'
 import type { Generation } from './generation.js'
 import { LoadedModel } from './loaded.js'
+import {
+  type EmbedInput,
+  type EmbedOptions,
+  embedAll,
+  type Score,
+  type ScoreInput,
+  type ScoreOptions,
+  score
+} from './measure.js'
 import { native } from './native.js'
 import { checkEstimate, checkLoad, type LoadSettings } from './options.js'
 import { toPrompt } from './prompt.js'
 import { Router } from './router.js'
 import { Session } from './session.js'
 import { resolveSource, toNative } from './source.js'
+import type { ModelStats } from './stats.js'
 import type { Tokenizer } from './tokenizer.js'
 import type {
   Estimate,
@@ -95,6 +106,40 @@ export class Model {
    */
   restore(path: string | URL): Promise<Session> {
     return Session.restore(this.#loaded, path)
+  }
+
+  /**
+   * The embedding of a text, or of each of several: the network's last states, pooled. They are computed
+   * among the generations that run, and their bits do not depend on those. Rejects as `generate` does;
+   * where one text is wrong, for all.
+   */
+  embed(text: string, options?: EmbedOptions): Promise<Float32Array>
+  embed(texts: readonly EmbedInput[], options?: EmbedOptions): Promise<Float32Array[]>
+  async embed(
+    texts: string | readonly EmbedInput[],
+    options?: EmbedOptions
+  ): Promise<Float32Array | Float32Array[]> {
+    if (typeof texts === 'string') {
+      const [embedding] = await embedAll(this.#loaded, [texts], options)
+      return embedding as Float32Array
+    }
+    if (!Array.isArray(texts)) {
+      throw badArgument(`embed: expected a text or an array of texts, got ${describe(texts)}`)
+    }
+    return embedAll(this.#loaded, texts, options)
+  }
+
+  /** How likely the model finds each token of a text after those before it. Rejects as `embed` does. */
+  score(input: ScoreInput, options?: ScoreOptions): Promise<Score> {
+    return score(this.#loaded, input, options)
+  }
+
+  /**
+   * What the model is doing and has done, at this moment: counters that the engine keeps, read without
+   * waiting for it. Throws ERR_CRIA_DISPOSED.
+   */
+  stats(): ModelStats {
+    return this.#loaded.stats()
   }
 
   /**

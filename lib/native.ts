@@ -49,6 +49,14 @@ export interface NativeRequest extends NativeSampling {
   readonly cacheKey: string // requests of other keys share no cache with it
 }
 
+/** A text of which figures are wanted; every field is present and in range. */
+export interface NativeMeasurement extends Pick<NativeRequest, 'id' | 'prompt' | 'bos'> {
+  readonly purpose: 'embed' | 'score'
+  readonly pooling: 'mean' | 'last' // of an embedding
+  readonly normalize: boolean // an embedding
+  readonly from: number // the first token to score, 1 …
+}
+
 export interface NativeUsage {
   readonly promptTokens: number
   readonly cachedTokens: number
@@ -76,6 +84,31 @@ export interface NativeUpdate {
   readonly text: string // whole code points
   readonly tokens: number[]
   readonly end?: NativeEnd // the last update of a request
+  /** With the end of a measurement, whose `tokens` are then all of its text; absent: empty. */
+  readonly values?: Float32Array
+}
+
+/** Counts are since the load; what they mean is at `ModelStats`. */
+export interface NativeStats {
+  readonly posted: number
+  readonly finished: number
+  readonly aborted: number
+  readonly failed: number
+  readonly queued: number
+  readonly running: number
+  readonly promptTokens: number // of prompts begun
+  readonly cachedTokens: number // of those
+  readonly computedTokens: number // of prompts, again after a return to the queue, too
+  readonly generatedTokens: number
+  readonly pages: number
+  readonly freePages: number
+  readonly cachedPages: number
+  readonly pageTokens: number
+  readonly steps: number
+  readonly stepMs: { mean: number; p50: number; p95: number; p99: number; max: number }
+  readonly windowMs: number
+  readonly promptRate: number // tokens a second
+  readonly generatedRate: number
 }
 
 export interface NativeModelInfo {
@@ -133,6 +166,8 @@ export interface NativeModel {
   readonly tokenizer: NativeTokenizer
   /** Posts a request; its updates come through the `onUpdates` of `loadModel`. */
   generate(request: NativeRequest): void
+  /** Posts a request for figures; it has one update. */
+  measure(request: NativeMeasurement): void
   /** Takes effect within a step; the request still ends with an update. Unknown ids are ignored. */
   cancel(request: number): void
   /** Forgets a conversation: its cached pages are the next to give way. */
@@ -150,6 +185,8 @@ export interface NativeModel {
   ): Promise<{ bytes: number; tokens: number }>
   /** Brings a saved conversation back as `sequence`; gives the text. */
   restoreSession(sequence: number, path: string): Promise<string>
+  /** Reads counters; waits for nothing. */
+  stats(): NativeStats
   /** Ends every request (reason `error`, ERR_CRIA_DISPOSED) and frees all memory. Idempotent. */
   dispose(): Promise<void>
 }

@@ -1,10 +1,17 @@
 /** The life of one request: prepared, posted to the engine, fed by updates, ended once. */
 import { CriaError, toCriaError } from './errors.js'
+import { type RequestStart, tellEnd, tellStart } from './events.js'
 import type { GenerationControl } from './generation.js'
-import type { NativeModel, NativeRequest, NativeSampling, NativeUpdate } from './native.js'
+import type {
+  NativeEnd,
+  NativeModel,
+  NativeRequest,
+  NativeSampling,
+  NativeUpdate
+} from './native.js'
 import type { GenerateSettings } from './options.js'
 import type { Router, UpdateSink } from './router.js'
-import type { Result } from './types.js'
+import type { ModelInfo, Result } from './types.js'
 
 /** What the engine is to continue. */
 export type Prompt = Pick<NativeRequest, 'prompt' | 'bos' | 'trimStart'> & {
@@ -29,13 +36,15 @@ export interface Order {
 export interface Engine {
   readonly native: Pick<NativeModel, 'generate' | 'cancel'>
   readonly router: Router
+  readonly info: ModelInfo
   /** Throws ERR_CRIA_DISPOSED once the model is. */
   assertOpen(): void
   /** Throws ERR_CRIA_CONTEXT_OVERFLOW where a look at the prompt's length is enough to tell. */
   assertFits(prompt: Prompt): void
 }
 
-const nothing = {
+/** Of a request that the engine did nothing for. */
+export const nothing = {
   droppedMessages: 0,
   usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
   timings: { queueMs: 0, prefillMs: 0, decodeMs: 0 }
@@ -86,6 +95,7 @@ export class Request implements UpdateSink {
       this.#droppedMessages = droppedMessages
       const place = { id: this.#id, sequence, priority, timeoutMs, cacheKey }
       native.generate({ ...toSampling(settings), ...text, ...place })
+      tellStart(this.#about)
     } catch (error) {
       router.close(this.#id)
       this.#fail(toCriaError(error))
@@ -108,10 +118,10 @@ export class Request implements UpdateSink {
   update({ text, tokens, end }: NativeUpdate): void {
     this.#control.push(text, tokens)
     if (!end) return
-    if (end.reason === 'error') {
-      const error = Object.assign(new Error(end.message ?? 'no reason given'), { code: end.code })
-      this.#fail(toCriaError(error))
-    } else {
+    const error = endError(end)
+    tellEnd(this.#about, end, error)
+    if (error) this.#fail(error)
+    else if (end.reason !== 'error') {
       const { reason, usage, timings } = end
       this.#finish({ reason, droppedMessages: this.#droppedMessages, usage, timings })
     }
@@ -119,8 +129,13 @@ export class Request implements UpdateSink {
   }
 
   lost(error: Error): void {
+    tellEnd(this.#about, { reason: 'error', ...nothing }, error)
     this.#fail(error)
     this.#close()
+  }
+
+  get #about(): RequestStart {
+    return { model: this.#engine.info, id: this.#id, kind: 'generate' }
   }
 
   /** Ends quietly: once posted, with the engine's last update; before, at once. */
@@ -172,6 +187,12 @@ export class Request implements UpdateSink {
     this.#closed = true
     this.#order.onClosed?.()
   }
+}
+
+/** What the engine says went wrong, as callers see it. */
+export function endError(end: NativeEnd): Error | undefined {
+  if (end.reason !== 'error') return undefined
+  return toCriaError(Object.assign(new Error(end.message ?? 'no reason given'), { code: end.code }))
 }
 
 function randomSeed(): bigint {

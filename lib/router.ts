@@ -14,6 +14,8 @@ const maxId = 2 ** 31 - 1
 export class Router {
   readonly #sinks = new Map<number, UpdateSink>()
   #last = 0
+  /** Called after each delivery. */
+  onDelivered: ((updates: readonly NativeUpdate[]) => void) | undefined
 
   /** Takes a request in; gives the id that its updates will carry. */
   open(sink: UpdateSink): number {
@@ -40,6 +42,7 @@ export class Router {
         sink?.lost(toCriaError(error))
       }
     }
+    this.onDelivered?.(updates)
   }
 
   /** Ends every request with an error. */

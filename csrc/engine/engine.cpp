@@ -5,6 +5,8 @@
 namespace cria {
 namespace {
 
+using Outcome = StatsRecorder::Outcome;
+
 double milliseconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
@@ -34,8 +36,10 @@ Engine::Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink, size_t max_
                    model_->cache.copy_page(*model_->backend, from, to);
                  }),
       logits_(static_cast<size_t>(model_->plan.limits.logit_rows) *
-              static_cast<size_t>(model_->config.vocab)),
-      thread_([this] { run(); }) {}
+              static_cast<size_t>(model_->config.vocab)) {
+  record_state();
+  thread_ = std::thread([this] { run(); });
+}
 
 Engine::~Engine() {
   stop();
@@ -48,6 +52,7 @@ Engine::~Engine() {
 
 void Engine::post(std::shared_ptr<Request> request) {
   request->posted = Clock::now();
+  recorder_.posted();
   auto command = std::make_unique<Command>();
   command->request = std::move(request);
   push(std::move(command));
@@ -201,8 +206,10 @@ void Engine::accept(std::shared_ptr<Request> request) {
     if (std::any_of(request->stop.begin(), request->stop.end(),
                     [](const std::string& stop) { return stop.empty(); }))
       fail(ErrorCode::kBadArgument, "stop: expected non-empty texts, got an empty one");
-    if (scheduler_.submit(
-            std::make_unique<Task>(request, prompt_ids(*request), *model_->tokenizer)))
+    auto task = std::make_unique<Task>(request, prompt_ids(*request), *model_->tokenizer);
+    check_measurement(*request, task->prompt_tokens);
+    task->measurement = make_measurement(*request, model_->config.width);
+    if (scheduler_.submit(std::move(task)))
       fail(ErrorCode::kQueueFull, "the queue is full: ", max_queue_,
            " requests wait already; try again later, or load with a larger maxQueue");
   } catch (const Error& error) {
@@ -217,10 +224,12 @@ void Engine::accept(std::shared_ptr<Request> request) {
 std::vector<int32_t> Engine::prompt_ids(const Request& request) const {
   const text::Tokenizer& tokenizer = *model_->tokenizer;
   const auto context = static_cast<size_t>(model_->plan.context_size);
+  const bool answered = request.purpose == Purpose::kGenerate;
+  const size_t most = answered ? context - 1 : context;
   const auto overflow = [&](const char* at_least, size_t tokens) {
     fail(ErrorCode::kContextOverflow, "the prompt has ", at_least, tokens,
-         " tokens and the context holds ", context,
-         ", one of them for the answer; shorten the prompt or load with a larger contextSize");
+         " tokens and the context holds ", context, answered ? ", one of them for the answer" : "",
+         "; shorten the prompt or load with a larger contextSize");
   };
   std::vector<int32_t> ids = request.tokens;
   if (ids.empty()) {
@@ -231,13 +240,13 @@ std::vector<int32_t> Engine::prompt_ids(const Request& request) const {
       bytes += segment.text.size();
     }
     const size_t least = bytes / std::max<size_t>(1, tokenizer.max_piece_bytes());
-    if (least >= context) overflow("at least ", least);
+    if (least > most) overflow("at least ", least);
     ids = tokenizer.encode(segments, request.bos && tokenizer.vocab().add_bos);
   }
   if (ids.empty())
     fail(ErrorCode::kBadArgument,
          "the prompt is empty and the vocabulary puts no token before a text; give some text");
-  if (ids.size() >= context) overflow("", ids.size());
+  if (ids.size() > most) overflow("", ids.size());
   for (const int32_t id : ids)
     if (id < 0 || id >= tokenizer.size())
       fail(ErrorCode::kBadArgument, "prompt: expected token ids from 0 to ", tokenizer.size() - 1,
@@ -258,8 +267,13 @@ void Engine::sweep() {
 
 void Engine::compute() {
   const Clock::time_point now = Clock::now();
-  for (Task* task : step_.tasks)
-    if (task->started == Clock::time_point{}) task->started = now;
+  const auto generating = static_cast<int>(std::ranges::count_if(
+      step_.tasks, [](const Task* task) { return task->drawn > 0 && task->pending() == 1; }));
+  for (Task* task : step_.tasks) {
+    if (task->started != Clock::time_point{}) continue;
+    task->started = now;
+    recorder_.begun(task->prompt_tokens, task->reused);
+  }
   try {
     const bool done = model_->transformer.forward({step_.ids, step_.slices, step_.logit_rows},
                                                   logits_.data(), [this] { return unwanted(); });
@@ -274,6 +288,11 @@ void Engine::compute() {
   const auto vocab = static_cast<size_t>(model_->config.vocab);
   for (size_t row = 0; row < step_.drawing.size(); ++row)
     draw(*step_.drawing[row], std::span(logits_).subspan(row * vocab, vocab));
+  for (const size_t index : step_.measuring) measure(*step_.tasks[index], step_.slices[index]);
+  recorder_.stepped({.begin = now,
+                     .end = Clock::now(),
+                     .prompt_tokens = static_cast<int>(step_.ids.size()) - generating,
+                     .generated_tokens = static_cast<int>(step_.drawing.size())});
 }
 
 /// Whether nobody waits for the running step any more.
@@ -312,6 +331,25 @@ void Engine::draw(Task& task, std::span<float> logits) {
   updates_.push_back({task.request->id, std::move(text), {id}, std::nullopt});
 }
 
+/// Takes the step's rows into what the task gathers, and ends it after the last one.
+void Engine::measure(Task& task, const Slice& slice) {
+  const auto cancelled = [this, &task] {
+    return task.request->cancelled.load(std::memory_order_relaxed) ||
+           stopping_.load(std::memory_order_relaxed);
+  };
+  try {
+    const std::function<bool()> unwanted = cancelled;
+    task.measurement->take(
+        {slice, task.tokens, model_->transformer, logits_, model_->config.vocab, unwanted});
+    if (task.pending() > 0 || cancelled()) return;  // a cancelled one ends with the next turn
+    std::vector<float> values = task.measurement->result();
+    finish(&task, FinishReason::kStop, {}, task.tokens);
+    updates_.back().values = std::move(values);
+  } catch (const Error& error) {
+    finish(&task, FinishReason::kError, {}, {}, error);
+  }
+}
+
 void Engine::finish(Task* task, FinishReason reason, std::string text, std::vector<int32_t> tokens,
                     std::optional<Error> error) {
   const std::unique_ptr<Task> ended = scheduler_.remove(task, reason != FinishReason::kError);
@@ -325,6 +363,9 @@ void Engine::finish(Task* task, FinishReason reason, std::string text, std::vect
   end.timings = {milliseconds(ended->request->posted, started), milliseconds(started, first),
                  milliseconds(first, now)};
   end.error = std::move(error);
+  recorder_.ended(reason == FinishReason::kError   ? Outcome::kFailed
+                  : reason == FinishReason::kAbort ? Outcome::kAborted
+                                                   : Outcome::kFinished);
   updates_.push_back({ended->request->id, std::move(text), std::move(tokens), std::move(end)});
 }
 
@@ -332,6 +373,7 @@ void Engine::refuse(const Request& request, Error error) {
   End end;
   end.reason = FinishReason::kError;
   end.error = std::move(error);
+  recorder_.ended(Outcome::kFailed);
   updates_.push_back({request.id, {}, {}, std::move(end)});
 }
 
@@ -339,7 +381,13 @@ void Engine::fail_all(const std::vector<Task*>& tasks, const Error& error) {
   for (Task* task : std::vector<Task*>(tasks)) finish(task, FinishReason::kError, {}, {}, error);
 }
 
+void Engine::record_state() {
+  recorder_.set_state(scheduler_.running(), model_->plan.pages, scheduler_.free_pages(),
+                      scheduler_.cached_pages());
+}
+
 void Engine::publish() {
+  record_state();
   if (updates_.empty()) return;
   sink_.publish(std::move(updates_));
   updates_.clear();

@@ -15,6 +15,7 @@
 #include "engine/loaded_model.h"
 #include "engine/request.h"
 #include "engine/scheduler.h"
+#include "engine/stats.h"
 
 namespace cria {
 
@@ -44,6 +45,9 @@ class Engine {
   const LoadedModel& model() const { return *model_; }
 
   // Any thread; these never block.
+
+  /// What was done and how things stand.
+  Stats stats() const { return recorder_.read(Clock::now()); }
 
   /// Queues a request. All that can be wrong with it comes back as the error of its End.
   void post(std::shared_ptr<Request> request);
@@ -84,10 +88,12 @@ class Engine {
   void compute();
   bool unwanted() const;
   void draw(Task& task, std::span<float> logits);
+  void measure(Task& task, const Slice& slice);
   void finish(Task* task, FinishReason reason, std::string text = {},
               std::vector<int32_t> tokens = {}, std::optional<Error> error = std::nullopt);
   void refuse(const Request& request, Error error);
   void fail_all(const std::vector<Task*>& tasks, const Error& error);
+  void record_state();
   void publish();
 
   const std::unique_ptr<LoadedModel> model_;
@@ -97,6 +103,7 @@ class Engine {
   Step step_;
   std::vector<float> logits_;    // [logit_rows × V]
   std::vector<Update> updates_;  // of the running step
+  StatsRecorder recorder_;
 
   std::atomic<Command*> commands_{nullptr};
   std::atomic<uint32_t> wakes_{0};  // what the idle thread sleeps on

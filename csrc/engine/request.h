@@ -38,8 +38,16 @@ struct PromptSegment {
 /// Throws kBadArgument, naming the value, where a field is out of its range.
 void check_sampling(const Sampling& sampling, int vocab_size);
 
+/// What a request wants of its prompt: a text that continues it, or figures (engine/measurement.h).
+enum class Purpose : uint8_t { kGenerate, kEmbed, kScore };
+enum class Pooling : uint8_t { kMean, kLast };
+
 struct Request {
-  int32_t id = 0;                       // the caller's name for it
+  int32_t id = 0;  // the caller's name for it
+  Purpose purpose = Purpose::kGenerate;
+  Pooling pooling = Pooling::kMean;     // of an embedding
+  bool normalize = true;                // an embedding to length 1
+  int score_from = 1;                   // the first token to score, counted from 0
   std::vector<int32_t> tokens;          // the prompt as ids; or, where empty:
   std::vector<PromptSegment> segments;  // the prompt as text
   bool bos = true;                      // whether a text prompt begins with the vocabulary's BOS
@@ -83,6 +91,7 @@ struct Update {
   std::string text;  // whole code points
   std::vector<int32_t> tokens;
   std::optional<End> end;
+  std::vector<float> values = {};  // with the end: an embedding, or a log-probability per token
 };
 
 /// Takes the updates of a step. Called on the engine's thread; must not block or throw.

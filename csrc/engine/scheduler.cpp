@@ -46,6 +46,7 @@ void Step::clear() {
   tasks.clear();
   logit_rows.clear();
   drawing.clear();
+  measuring.clear();
 }
 
 int Scheduler::default_prompt_tokens(int step_tokens) {
@@ -127,7 +128,7 @@ std::vector<int> Scheduler::share_budget() {
 /// then that is shared as soon as it is done, and not computed twice.
 bool Scheduler::waits_for_page(size_t index, const std::vector<int>& counts) const {
   const Task& task = *running_[index];
-  if ((task.shared + 1) * kPageTokens >= task.tokens.size()) return false;
+  if ((task.shared + 1) * kPageTokens > static_cast<size_t>(task.reusable())) return false;
   const auto next = page_of(task.tokens, task.shared, task.tokens.size());
   for (size_t i = 0; i < index; ++i) {
     const Task& other = *running_[i];
@@ -149,7 +150,9 @@ void Scheduler::append(Step& step, Task& task, int count) const {
   step.ids.insert(step.ids.end(), from, from + count);
   step.slices.push_back(slice);
   step.tasks.push_back(&task);
-  if (count == task.pending()) {
+  if (task.measurement) {
+    step.measuring.push_back(step.tasks.size() - 1);
+  } else if (count == task.pending()) {
     step.logit_rows.push_back(static_cast<int64_t>(step.ids.size()) - 1);
     step.drawing.push_back(&task);
   }
@@ -199,10 +202,9 @@ bool Scheduler::has_room(const Task& task) const {
   return all_pages(task) - static_cast<int>(task.shared) <= pool_.free_pages() + cache_.evictable();
 }
 
-/// Goes on where the cache has whole pages of the task's next tokens. The last token is always
-/// computed: its logits are wanted.
+/// Goes on where the cache has whole pages of the task's next tokens.
 void Scheduler::follow(Task& task) {
-  const size_t end = task.tokens.size() - 1;
+  const auto end = static_cast<size_t>(task.reusable());
   while ((task.shared + 1) * kPageTokens <= end) {
     PrefixCache::Node* next = cache_.hold_child(*task.node, page_of(task.tokens, task.shared, end));
     if (!next) return;
@@ -219,7 +221,7 @@ void Scheduler::follow(Task& task) {
 
 /// Begins the task's own page with a copy of the cached one that shares most with it.
 void Scheduler::copy_tail(Task& task) {
-  const size_t end = task.tokens.size() - 1;
+  const auto end = static_cast<size_t>(task.reusable());
   if (task.shared * kPageTokens >= end) return;
   const auto [near, tokens] =
       cache_.hold_nearest(*task.node, page_of(task.tokens, task.shared, end));

@@ -38,7 +38,8 @@ struct Step {
   std::vector<Slice> slices;
   std::vector<Task*> tasks;  // of each slice
   std::vector<int64_t> logit_rows;
-  std::vector<Task*> drawing;  // task of each row of logits
+  std::vector<Task*> drawing;     // task of each row of logits
+  std::vector<size_t> measuring;  // slices of tasks that draw nothing
 
   void clear();
 };
@@ -98,6 +99,8 @@ class Scheduler {
   int waiting() const { return static_cast<int>(waiting_.size()); }
   int running() const { return static_cast<int>(running_.size()); }
   int free_pages() const { return pool_.free_pages(); }
+  /// Pages that no request holds, kept for those that begin with the same tokens.
+  int cached_pages() const { return cache_.evictable(); }
   const PrefixCache& cache() const { return cache_; }
 
  private:

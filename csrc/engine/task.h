@@ -1,11 +1,13 @@
 // F5. One request on its way through the engine.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "engine/measurement.h"
 #include "engine/prefix_cache.h"
 #include "engine/request.h"
 #include "engine/sampler.h"
@@ -32,6 +34,13 @@ struct Task {
            now - request->posted >= std::chrono::milliseconds(request->timeout_ms);
   }
 
+  /// How many tokens at most may come from a cache; the last one is always computed, for its logits
+  /// are wanted.
+  int reusable() const {
+    const auto all = static_cast<int>(tokens.size());
+    return std::min(all - 1, measurement ? measurement->first_needed(all) : all);
+  }
+
   std::shared_ptr<Request> request;
   std::vector<int32_t> tokens;  // prompt, then what was drawn
   int prompt_tokens;
@@ -47,7 +56,8 @@ struct Task {
   uint64_t drawn = 0;
   Sampler sampler;
   TextStream text;
-  Clock::time_point started{};  // first prefill step
+  std::unique_ptr<Measurement> measurement;  // null for a generation
+  Clock::time_point started{};               // first prefill step
   Clock::time_point first_token{};
 };
 

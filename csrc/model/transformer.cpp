@@ -27,6 +27,8 @@ Transformer::Transformer(const Config& config, const ModelWeights& weights, Back
   lay_out(config, limits, static_cast<float*>(memory_->data()), all_);
   host_angles_.resize(static_cast<size_t>(all_.angles.rows * all_.angles.cols));
   backend.reserve(limits.tokens, widest_input(config));
+  host_norm_.resize(static_cast<size_t>(config.width));
+  backend.download(host_norm_.data(), weights.output_norm, host_norm_.size() * sizeof(float));
 }
 
 bool Transformer::forward(const Batch& batch, float* logits,
@@ -48,14 +50,29 @@ bool Transformer::forward(const Batch& batch, float* logits,
     feed_forward_block(layer, a);
   }
 
-  if (rows == 0) return true;
-  const Matrix last = a.last.first_rows(rows), out = a.logits.first_rows(rows);
-  backend_.gather_rows(a.x, batch.logit_rows, last);
+  if (rows > 0) read_logits(batch.logit_rows, logits);
+  return true;
+}
+
+void Transformer::read_logits(std::span<const int64_t> rows, float* logits) {
+  const auto count = static_cast<int64_t>(rows.size());
+  const Matrix last = all_.last.first_rows(count), out = all_.logits.first_rows(count);
+  backend_.gather_rows(all_.x, rows, last);
   backend_.project(normed(last, weights_.output_norm, config_.rms_epsilon),
                    {{weights_.output, nullptr, out}});
   comm_.all_gather(out, out);
   backend_.download(logits, out.data, static_cast<size_t>(out.rows * out.cols) * sizeof(float));
-  return true;
+}
+
+/// In plain f64 on the host: no operation of a backend gives a norm in full precision.
+void Transformer::read_state(int64_t row, std::span<float> state) {
+  backend_.download(state.data(), all_.x.row(row), state.size_bytes());
+  double squares = 0;
+  for (const float value : state) squares += double{value} * double{value};
+  const double mean = squares / static_cast<double>(state.size());
+  const double scale = 1 / std::sqrt(mean + double{config_.rms_epsilon});
+  for (size_t i = 0; i < state.size(); ++i)
+    state[i] = static_cast<float>(state[i] * scale * host_norm_[i]);
 }
 
 /// x += Wo · attention(rope(Wq·n), rope(Wk·n), Wv·n), with n = rmsnorm(x)

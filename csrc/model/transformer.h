@@ -41,6 +41,14 @@ class Transformer {
   /// takes many seconds, which nobody should wait for who has cancelled it.
   bool forward(const Batch& batch, float* logits, const std::function<bool()>& interrupted = {});
 
+  // Of the last batch, once forward() is through with it and until the next one.
+
+  /// The logits of further rows: [rows × V], host memory; at most limits.logit_rows at a time.
+  void read_logits(std::span<const int64_t> rows, float* logits);
+  /// The network's last state of a row, which the logits are made of: the residual stream after
+  /// the last norm, [D], host memory.
+  void read_state(int64_t row, std::span<float> state);
+
   /// Bytes of working memory that an object of these limits takes, the backend's included.
   static uint64_t scratch_bytes(const Config& config, const Backend& backend, BatchLimits limits);
 
@@ -73,6 +81,7 @@ class Transformer {
   std::unique_ptr<DeviceMemory> memory_;
   Activations all_;  // at their full size
   std::vector<float> host_angles_;
+  std::vector<float> host_norm_;  // [D]: the last norm's weight
 };
 
 }  // namespace cria

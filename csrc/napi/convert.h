@@ -12,6 +12,7 @@
 
 #include "engine/loaded_model.h"
 #include "engine/request.h"
+#include "engine/stats.h"
 #include "gguf/gguf.h"
 
 namespace cria::js {
@@ -28,15 +29,18 @@ std::vector<PromptSegment> to_segments(const Napi::Value& value, const char* wha
 std::filesystem::path to_path(const Napi::Value& value);
 LoadOptions to_load_options(const Napi::Value& value);
 std::shared_ptr<Request> to_request(const Napi::Value& value);
+std::shared_ptr<Request> to_measurement(const Napi::Value& value);
 
 /// `segments` as views, for the tokenizer.
 std::vector<text::Segment> views(const std::vector<PromptSegment>& segments);
 
 // JavaScript values of native ones, shaped as lib/native.ts says.
 Napi::Value from_text(Napi::Env env, std::string_view text);
-Napi::Value from_ids(Napi::Env env, std::span<const int32_t> ids);  // an Int32Array
+Napi::Value from_ids(Napi::Env env, std::span<const int32_t> ids);      // an Int32Array
+Napi::Value from_floats(Napi::Env env, std::span<const float> values);  // a Float32Array
 Napi::Value from_strings(Napi::Env env, std::span<const std::string> strings);
 Napi::Value from_update(Napi::Env env, const Update& update);
+Napi::Value from_stats(Napi::Env env, const Stats& stats);
 Napi::Value from_info(Napi::Env env, const LoadedModel& model, const std::string& path,
                       const LoadOptions& options);
 Napi::Value from_plan(Napi::Env env, const MemoryPlan& plan, uint64_t available);

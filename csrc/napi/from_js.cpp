@@ -152,8 +152,8 @@ LoadOptions to_load_options(const Napi::Value& value) {
   return options;
 }
 
-std::shared_ptr<Request> to_request(const Napi::Value& value) {
-  const Napi::Object from = to_object(value, "request");
+/// What every request has: its id and its prompt.
+std::shared_ptr<Request> to_prompt(const Napi::Object& from) {
   auto request = std::make_shared<Request>();
   request->id = static_cast<int32_t>(to_whole(from.Get("id"), "id", 1, INT32_MAX));
   const Napi::Value prompt = from.Get("prompt");
@@ -165,6 +165,29 @@ std::shared_ptr<Request> to_request(const Napi::Value& value) {
     request->segments = to_segments(prompt, "prompt");
   }
   request->bos = to_bool(from.Get("bos"), "bos");
+  return request;
+}
+
+std::shared_ptr<Request> to_measurement(const Napi::Value& value) {
+  const Napi::Object from = to_object(value, "request");
+  std::shared_ptr<Request> request = to_prompt(from);
+  const std::string purpose = to_text(from.Get("purpose"), "purpose");
+  const std::string pooling = to_text(from.Get("pooling"), "pooling");
+  if (purpose != "embed" && purpose != "score")
+    fail(ErrorCode::kBadArgument, "purpose: expected \"embed\" or \"score\", got \"", purpose,
+         "\"");
+  if (pooling != "mean" && pooling != "last")
+    fail(ErrorCode::kBadArgument, "pooling: expected \"mean\" or \"last\", got \"", pooling, "\"");
+  request->purpose = purpose == "embed" ? Purpose::kEmbed : Purpose::kScore;
+  request->pooling = pooling == "mean" ? Pooling::kMean : Pooling::kLast;
+  request->normalize = to_bool(from.Get("normalize"), "normalize");
+  request->score_from = static_cast<int>(to_whole(from.Get("from"), "from", 1, INT32_MAX));
+  return request;
+}
+
+std::shared_ptr<Request> to_request(const Napi::Value& value) {
+  const Napi::Object from = to_object(value, "request");
+  std::shared_ptr<Request> request = to_prompt(from);
   request->trim_start = to_bool(from.Get("trimStart"), "trimStart");
   request->sequence =
       static_cast<uint32_t>(to_whole(from.Get("sequence"), "sequence", 0, UINT32_MAX));

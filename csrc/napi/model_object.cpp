@@ -28,11 +28,13 @@ void UpdateBox::deliver(Napi::Env env) {
 Napi::Function ModelObject::define(Napi::Env env) {
   return DefineClass(env, "NativeModel",
                      {InstanceMethod<&ModelObject::generate>("generate"),
+                      InstanceMethod<&ModelObject::measure>("measure"),
                       InstanceMethod<&ModelObject::cancel>("cancel"),
                       InstanceMethod<&ModelObject::release_sequence>("releaseSequence"),
                       InstanceMethod<&ModelObject::fork_sequence>("forkSequence"),
                       InstanceMethod<&ModelObject::save_session>("saveSession"),
                       InstanceMethod<&ModelObject::restore_session>("restoreSession"),
+                      InstanceMethod<&ModelObject::stats>("stats"),
                       InstanceMethod<&ModelObject::dispose>("dispose")});
 }
 
@@ -85,16 +87,27 @@ Engine& ModelObject::open_engine() {
 
 Napi::Value ModelObject::generate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    open_engine();
-    std::shared_ptr<Request> request = to_request(info[0]);
-    if (info.Env().IsExceptionPending()) return info.Env().Undefined();
-    if (!running_.emplace(request->id, request).second)
-      fail(ErrorCode::kBadArgument, "id: request ", request->id, " is running already");
-    environment_->retain(info.Env());
-    if (running_.size() == 1) Ref();
-    model_.engine->post(std::move(request));
+    post(info.Env(), to_request(info[0]));
     return info.Env().Undefined();
   });
+}
+
+Napi::Value ModelObject::measure(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    post(info.Env(), to_measurement(info[0]));
+    return info.Env().Undefined();
+  });
+}
+
+void ModelObject::post(Napi::Env env, std::shared_ptr<Request> request) {
+  if (!model_.engine)
+    fail(ErrorCode::kDisposed, "the model was disposed; load it again to generate");
+  if (env.IsExceptionPending()) return;
+  if (!running_.emplace(request->id, request).second)
+    fail(ErrorCode::kBadArgument, "id: request ", request->id, " is running already");
+  environment_->retain(env);
+  if (running_.size() == 1) Ref();
+  model_.engine->post(std::move(request));
 }
 
 Napi::Value ModelObject::cancel(const Napi::CallbackInfo& info) {
@@ -169,6 +182,12 @@ Napi::Value ModelObject::restore_session(const Napi::CallbackInfo& info) {
           Unwrap(self->Value())->open_engine().restore(sequence, std::move(saved.snapshot));
           return from_text(env, saved.text);
         });
+  });
+}
+
+Napi::Value ModelObject::stats(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return from_stats(info.Env(), open_engine().stats());
   });
 }
 

@@ -59,11 +59,14 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
 
  private:
   Napi::Value generate(const Napi::CallbackInfo& info);
+  Napi::Value measure(const Napi::CallbackInfo& info);
+  void post(Napi::Env env, std::shared_ptr<Request> request);
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value release_sequence(const Napi::CallbackInfo& info);
   Napi::Value fork_sequence(const Napi::CallbackInfo& info);
   Napi::Value save_session(const Napi::CallbackInfo& info);
   Napi::Value restore_session(const Napi::CallbackInfo& info);
+  Napi::Value stats(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   Engine& open_engine();  // throws kDisposed

@@ -127,6 +127,13 @@ Napi::Value from_ids(Napi::Env env, std::span<const int32_t> ids) {
   return array;
 }
 
+Napi::Value from_floats(Napi::Env env, std::span<const float> values) {
+  auto array = Napi::Float32Array::New(env, values.size());
+  if (!values.empty() && !array.IsEmpty() && array.Data())
+    std::memcpy(array.Data(), values.data(), values.size_bytes());
+  return array;
+}
+
 Napi::Value from_strings(Napi::Env env, std::span<const std::string> strings) {
   const Napi::Array array = Napi::Array::New(env, strings.size());
   for (uint32_t i = 0; i < strings.size(); ++i) array.Set(i, from_text(env, strings[i]));
@@ -141,6 +148,36 @@ Napi::Value from_update(Napi::Env env, const Update& update) {
   out.Set("text", from_text(env, update.text));
   out.Set("tokens", tokens);
   if (update.end) out.Set("end", from_end(env, *update.end));
+  if (!update.values.empty()) out.Set("values", from_floats(env, update.values));
+  return out;
+}
+
+Napi::Value from_stats(Napi::Env env, const Stats& stats) {
+  const Napi::Object out = Napi::Object::New(env), step = Napi::Object::New(env);
+  step.Set("mean", stats.step_ms.mean);
+  step.Set("p50", stats.step_ms.p50);
+  step.Set("p95", stats.step_ms.p95);
+  step.Set("p99", stats.step_ms.p99);
+  step.Set("max", stats.step_ms.max);
+  out.Set("posted", from_count(env, stats.posted));
+  out.Set("finished", from_count(env, stats.finished));
+  out.Set("aborted", from_count(env, stats.aborted));
+  out.Set("failed", from_count(env, stats.failed));
+  out.Set("queued", stats.queued);
+  out.Set("running", stats.running);
+  out.Set("promptTokens", from_count(env, stats.prompt_tokens));
+  out.Set("cachedTokens", from_count(env, stats.cached_tokens));
+  out.Set("computedTokens", from_count(env, stats.computed_tokens));
+  out.Set("generatedTokens", from_count(env, stats.generated_tokens));
+  out.Set("pages", stats.pages);
+  out.Set("freePages", stats.free_pages);
+  out.Set("cachedPages", stats.cached_pages);
+  out.Set("pageTokens", kPageTokens);
+  out.Set("steps", from_count(env, stats.steps));
+  out.Set("stepMs", step);
+  out.Set("windowMs", stats.window_ms);
+  out.Set("promptRate", stats.prompt_rate);
+  out.Set("generatedRate", stats.generated_rate);
   return out;
 }
 

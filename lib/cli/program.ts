@@ -2,6 +2,7 @@
 import { CriaError, nearestName, version } from '../index.js'
 import { benchCommand } from './bench.js'
 import { benchKernelsCommand } from './bench-kernels.js'
+import { benchLoadCommand } from './bench-load.js'
 import { chatCommand } from './chat.js'
 import type { Command } from './command.js'
 import { doctorCommand } from './doctor.js'
@@ -10,6 +11,7 @@ import { parseFlags } from './flags.js'
 import { commandHelp, helpFlag, programHelp } from './help.js'
 import { inspectCommand } from './inspect.js'
 import { hasReader, print, watchOutput } from './output.js'
+import { perplexityCommand } from './perplexity.js'
 import { runCommand } from './run.js'
 import { tokenizeCommand } from './tokenize.js'
 
@@ -18,8 +20,10 @@ const commands = [
   chatCommand,
   inspectCommand,
   tokenizeCommand,
+  perplexityCommand,
   benchCommand,
   benchKernelsCommand,
+  benchLoadCommand,
   doctorCommand
 ]
 

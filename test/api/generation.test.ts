@@ -25,6 +25,7 @@ function generate(
   const engine = {
     native: model,
     router: model.router,
+    info: model.info,
     assertOpen() {
       if (!isOpen) throw new CriaError('ERR_CRIA_DISPOSED', 'gone')
     },

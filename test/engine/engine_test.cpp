@@ -315,6 +315,37 @@ TEST(engine_reports_logits_that_are_no_numbers) {
   CHECK(error_of(sink.wait_for_end(1)) == ErrorCode::kBackend);
 }
 
+TEST(engine_counts_what_it_does) {
+  Rig rig;
+  rig.ask(1, prompt_of(1, 40), 10, 7);
+  std::vector<int32_t> prompt = prompt_of(1, 40);
+  prompt.push_back(77);
+  rig.ask(2, prompt, 3, 7);
+  rig.ask(3, {1, -1}, 1);
+  const auto running = rig.post(4, {1, 50}, 0);
+  rig.sink.wait_for_tokens(4, 3);
+  rig.engine->cancel(*running);
+  const int drawn = rig.sink.wait_for_end(4).end->usage.completion_tokens;
+
+  const Stats stats = rig.engine->stats();
+  CHECK_EQ(stats.posted, uint64_t{4});
+  CHECK_EQ(stats.finished, uint64_t{2});
+  CHECK_EQ(stats.failed, uint64_t{1});
+  CHECK_EQ(stats.aborted, uint64_t{1});
+  CHECK_EQ(stats.running, 0);
+  CHECK_EQ(stats.queued, 0);
+  CHECK_EQ(stats.prompt_tokens, uint64_t{40 + 41 + 2});
+  CHECK_EQ(stats.cached_tokens, uint64_t{40});
+  CHECK_EQ(stats.computed_tokens, uint64_t{40 + 1 + 2});
+  CHECK_EQ(stats.generated_tokens, uint64_t{10 + 3} + static_cast<uint64_t>(drawn));
+  CHECK_EQ(stats.steps, stats.generated_tokens);
+  CHECK_EQ(stats.pages, rig.engine->model().plan.pages);
+  CHECK_EQ(stats.free_pages + stats.cached_pages, stats.pages);
+  CHECK_EQ(stats.cached_pages, 2);  // 41 + 3 - 1 tokens of the conversation
+  CHECK(stats.step_ms.p50 > 0);
+  CHECK(stats.generated_rate > 0);
+}
+
 TEST(engine_posts_from_many_threads) {
   Rig rig;
   std::vector<std::thread> threads;

@@ -22,6 +22,14 @@ class Reference {
 
   /// Logits of every position.
   std::vector<Row> logits(const std::vector<int32_t>& ids) const {
+    std::vector<Row> out;
+    for (const Row& state : states(ids))
+      out.push_back(product(shape_.tied ? "token_embd" : "output", state));
+    return out;
+  }
+
+  /// What they are made of: the residual stream after the last norm.
+  std::vector<Row> states(const std::vector<int32_t>& ids) const {
     std::vector<Row> x;
     const auto& table = model_.weights("token_embd.weight");
     for (const int32_t id : ids) {
@@ -33,10 +41,8 @@ class Reference {
       attention(at, x);
       for (Row& row : x) feed_forward(at, row);
     }
-    std::vector<Row> out;
-    for (const Row& row : x)
-      out.push_back(product(shape_.tied ? "token_embd" : "output", norm("output_norm", row)));
-    return out;
+    for (Row& row : x) row = norm("output_norm", row);
+    return x;
   }
 
  private:

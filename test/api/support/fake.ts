@@ -5,6 +5,7 @@ import type {
   NativeModel,
   NativeModelInfo,
   NativeRequest,
+  NativeStats,
   NativeTokenizer
 } from '../../../lib/native.js'
 import { Router } from '../../../lib/router.js'
@@ -49,6 +50,8 @@ export class FakeModel implements NativeModel {
     this.requests.push(request)
   }
 
+  measure(): void {}
+
   cancel(id: number): void {
     this.cancelled.push(id)
   }
@@ -68,6 +71,30 @@ export class FakeModel implements NativeModel {
 
   async restoreSession(_sequence: number, path: string): Promise<string> {
     return this.files.get(path) ?? ''
+  }
+
+  stats(): NativeStats {
+    return {
+      posted: 7,
+      finished: 2,
+      aborted: 1,
+      failed: 1,
+      queued: 1,
+      running: 2,
+      promptTokens: 100,
+      cachedTokens: 25,
+      computedTokens: 80,
+      generatedTokens: 30,
+      pages: 16,
+      freePages: 9,
+      cachedPages: 4,
+      pageTokens: 32,
+      steps: 12,
+      stepMs: { mean: 2, p50: 2, p95: 3, p99: 4, max: 4 },
+      windowMs: 1000,
+      promptRate: 80,
+      generatedRate: 30
+    }
   }
 
   async dispose(): Promise<void> {
