@@ -1,4 +1,12 @@
-/** An append-only list that many readers follow, each from its beginning and at its own pace. */
+/**
+ * An append-only list that many readers follow, each from its beginning and at its own pace. Where
+ * all of them are far behind its end, it asks for no more until one has caught up.
+ */
+
+/** Unread items of the foremost reader from which on no more are wanted … */
+export const mostUnread = 64
+/** … until it has so few. */
+const fewUnread = 16
 
 interface Waiter<T> {
   readonly at: number
@@ -6,22 +14,38 @@ interface Waiter<T> {
   readonly reject: (error: unknown) => void
 }
 
+/** Where the items come from. */
+export interface FeedSource {
+  /** The last open reader has left before the end. */
+  abandon(): void
+  pause(): void
+  resume(): void
+}
+
 export class Feed<T> {
   readonly #items: T[] = []
   #waiters: Waiter<T>[] = []
   #end: { readonly failed: boolean; readonly error: unknown } | undefined
-  #readers = 0
-  readonly #onAbandoned: () => void
+  readonly #readers = new Set<FeedReader<T>>()
+  readonly #source: FeedSource
+  #allWanted = false
+  #paused = false
 
-  /** `onAbandoned` is called when the last open reader leaves before the end. */
-  constructor(onAbandoned: () => void) {
-    this.#onAbandoned = onAbandoned
+  constructor(source: FeedSource) {
+    this.#source = source
   }
 
   push(item: T): void {
     if (this.#end) return
     this.#items.push(item)
     this.#wake()
+    this.#balance()
+  }
+
+  /** Somebody waits for the end: from now on it is never paused. */
+  wantAll(): void {
+    this.#allWanted = true
+    this.#balance()
   }
 
   /** Ends the feed; with an error, every reader meets it once, after the last item. */
@@ -32,8 +56,9 @@ export class Feed<T> {
   }
 
   reader(): FeedReader<T> {
-    this.#readers++
-    return new FeedReader(this)
+    const reader = new FeedReader(this)
+    this.#readers.add(reader)
+    return reader
   }
 
   /** The item at `at`, as soon as there is one: resolved at once (no turn of the loop) if there is. */
@@ -41,12 +66,33 @@ export class Feed<T> {
     return new Promise((resolve, reject) => {
       const waiter = { at, resolve, reject }
       if (!this.#settle(waiter)) this.#waiters.push(waiter)
+      this.#balance()
     })
   }
 
-  leave(): void {
-    this.#readers--
-    if (this.#readers === 0 && !this.#end) this.#onAbandoned()
+  leave(reader: FeedReader<T>): void {
+    this.#readers.delete(reader)
+    if (this.#readers.size === 0 && !this.#end) this.#source.abandon()
+    else this.#balance()
+  }
+
+  #balance(): void {
+    if (this.#end) return
+    const most = this.#paused ? fewUnread : mostUnread - 1
+    const enough = !this.#allWanted && this.#readers.size > 0 && this.#unread() > most
+    if (enough === this.#paused) return
+    this.#paused = enough
+    if (enough) this.#source.pause()
+    else this.#source.resume()
+  }
+
+  /** Of the foremost reader. */
+  #unread(): number {
+    let unread = Number.POSITIVE_INFINITY
+    for (const { position } of this.#readers) {
+      unread = Math.min(unread, this.#items.length - position)
+    }
+    return unread
   }
 
   #settle({ at, resolve, reject }: Waiter<T>): boolean {
@@ -77,6 +123,11 @@ export class FeedReader<T> implements AsyncIterableIterator<T, undefined> {
     this.#feed = feed
   }
 
+  /** How many items were asked for. */
+  get position(): number {
+    return this.#position
+  }
+
   next(): Promise<IteratorResult<T, undefined>> {
     if (this.#left) return Promise.resolve({ done: true, value: undefined })
     return this.#feed.read(this.#position++)
@@ -85,7 +136,7 @@ export class FeedReader<T> implements AsyncIterableIterator<T, undefined> {
   return(): Promise<IteratorResult<T, undefined>> {
     if (!this.#left) {
       this.#left = true
-      this.#feed.leave()
+      this.#feed.leave(this)
     }
     return Promise.resolve({ done: true, value: undefined })
   }

@@ -12,6 +12,14 @@ export interface GenerationControl {
   fail(error: unknown): void
 }
 
+/** What it can ask of the side that feeds it; nothing happens after the end. */
+export interface Running {
+  cancel(): void
+  /** No more for now; what is on its way may still come. */
+  pause(): void
+  resume(): void
+}
+
 export interface GenerationEnd {
   readonly reason: Result['finishReason']
   readonly droppedMessages: number
@@ -24,6 +32,8 @@ export interface GenerationEnd {
  * awaited for the whole {@link Result}, iterated for each {@link Chunk} as it comes, or both; every
  * iteration sees all chunks from the first on.
  *
+ * - While it is only iterated, and every iteration is 64 chunks behind, it is paused: it takes no part in
+ *   the engine's steps until one of them has read on. Awaiting it says that all is wanted.
  * - It never throws when it is made: wrong options, a disposed model or an aborted signal reject it
  *   and end its iterators with the same error.
  * - Leaving a `for await` early cancels it, once no other iteration of it is open.
@@ -33,17 +43,21 @@ export interface GenerationEnd {
 export class Generation implements PromiseLike<Result>, AsyncIterable<Chunk> {
   readonly #feed: Feed<Chunk>
   readonly #result: Promise<Result>
-  readonly #cancel: () => void
+  readonly #running: Running
 
-  /** @internal `start` gets the control and gives what `cancel()` is to call. */
-  constructor(start: (control: GenerationControl) => () => void) {
-    this.#feed = new Feed(() => this.cancel())
+  /** @internal */
+  constructor(start: (control: GenerationControl) => Running) {
+    this.#feed = new Feed({
+      abandon: () => this.cancel(),
+      pause: () => this.#running.pause(),
+      resume: () => this.#running.resume()
+    })
     let settle!: { resolve(result: Result): void; reject(error: unknown): void }
     this.#result = new Promise((resolve, reject) => {
       settle = { resolve, reject }
     })
     this.#result.catch(() => {}) // told to whoever awaits or iterates
-    this.#cancel = start(makeControl(this.#feed, settle))
+    this.#running = start(makeControl(this.#feed, settle))
   }
 
   // biome-ignore lint/suspicious/noThenProperty: a generation is awaited for its result.
@@ -51,14 +65,16 @@ export class Generation implements PromiseLike<Result>, AsyncIterable<Chunk> {
     onResult?: ((result: Result) => A | PromiseLike<A>) | null,
     onError?: ((error: unknown) => B | PromiseLike<B>) | null
   ): Promise<A | B> {
+    this.#feed.wantAll()
     return this.#result.then(onResult, onError)
   }
 
   catch<B = never>(onError?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<Result | B> {
-    return this.#result.catch(onError)
+    return this.then(undefined, onError)
   }
 
   finally(onEnd?: (() => void) | null): Promise<Result> {
+    this.#feed.wantAll()
     return this.#result.finally(onEnd)
   }
 
@@ -95,7 +111,7 @@ export class Generation implements PromiseLike<Result>, AsyncIterable<Chunk> {
    * `finishReason: 'abort'`. Does nothing once it has ended.
    */
   cancel(): void {
-    this.#cancel()
+    this.#running.cancel()
   }
 }
 

@@ -84,7 +84,11 @@ export class LoadedModel implements Engine {
       } catch (error) {
         control.fail(error)
       }
-      return () => request?.cancel()
+      return {
+        cancel: () => request?.cancel(),
+        pause: () => request?.pause(),
+        resume: () => request?.resume()
+      }
     })
   }
 

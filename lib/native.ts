@@ -96,6 +96,7 @@ export interface NativeStats {
   readonly failed: number
   readonly queued: number
   readonly running: number
+  readonly paused: number
   readonly promptTokens: number // of prompts begun
   readonly cachedTokens: number // of those
   readonly computedTokens: number // of prompts, again after a return to the queue, too
@@ -170,6 +171,12 @@ export interface NativeModel {
   measure(request: NativeMeasurement): void
   /** Takes effect within a step; the request still ends with an update. Unknown ids are ignored. */
   cancel(request: number): void
+  /**
+   * Takes a request out of the steps, and back. Until it is resumed, or ends, it does not keep the event
+   * loop alive. Unknown ids are ignored.
+   */
+  pause(request: number): void
+  resume(request: number): void
   /** Forgets a conversation: its cached pages are the next to give way. */
   releaseSequence(sequence: number): void
   /** The conversation `to` goes on where `from` is. */

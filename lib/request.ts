@@ -34,9 +34,10 @@ export interface Order {
 
 /** Where a request runs. */
 export interface Engine {
-  readonly native: Pick<NativeModel, 'generate' | 'cancel'>
+  readonly native: Pick<NativeModel, 'generate' | 'cancel' | 'pause' | 'resume'>
   readonly router: Router
   readonly info: ModelInfo
+  readonly isDisposed: boolean
   /** Throws ERR_CRIA_DISPOSED once the model is. */
   assertOpen(): void
   /** Throws ERR_CRIA_CONTEXT_OVERFLOW where a look at the prompt's length is enough to tell. */
@@ -57,6 +58,7 @@ export class Request implements UpdateSink {
   #id = 0 // 0: not posted yet
   readonly #begun = performance.now()
   #droppedMessages = 0
+  #timer: NodeJS.Timeout | undefined // of a timeout while it is paused
   #ended = false // callers have their result or error
   #closed = false // the engine has done with it
 
@@ -107,12 +109,17 @@ export class Request implements UpdateSink {
   #timeLeft(): number {
     const { timeout } = this.#order.settings
     if (timeout === 0) return 0
-    const left = Math.ceil(timeout - (performance.now() - this.#begun))
+    const left = this.#msLeft()
     if (left > 0) return left
     throw new CriaError(
       'ERR_CRIA_TIMEOUT',
       `the generation was not done within its timeout of ${timeout} ms: its prompt was not ready`
     )
+  }
+
+  /** Of the timeout, in whole milliseconds. */
+  #msLeft(): number {
+    return Math.ceil(this.#order.settings.timeout - (performance.now() - this.#begun))
   }
 
   update({ text, tokens, end }: NativeUpdate): void {
@@ -146,6 +153,20 @@ export class Request implements UpdateSink {
       this.#finish({ reason: 'abort', ...nothing })
       this.#close()
     }
+  }
+
+  pause(): void {
+    if (this.#id === 0 || this.#closed || this.#engine.isDisposed) return
+    this.#engine.native.pause(this.#id)
+    // The engine looks at a timeout only while it has work.
+    const { timeout } = this.#order.settings
+    if (timeout > 0) this.#timer = setTimeout(() => this.resume(), this.#msLeft() + 1).unref()
+  }
+
+  resume(): void {
+    clearTimeout(this.#timer)
+    if (this.#closed || this.#engine.isDisposed) return
+    this.#engine.native.resume(this.#id)
   }
 
   /** Callers are told at once; the engine stops within a step. */
@@ -185,6 +206,7 @@ export class Request implements UpdateSink {
   #close(): void {
     if (this.#closed) return
     this.#closed = true
+    clearTimeout(this.#timer)
     this.#order.onClosed?.()
   }
 }

@@ -7,7 +7,9 @@ export interface ModelStats {
     /** Waiting for a place in the running batch. */
     readonly queued: number
     readonly running: number
-    /** All that were posted: `queued`, `running` and the three below. */
+    /** Nobody reads what they have generated. */
+    readonly paused: number
+    /** All that were posted: those above and the three below. */
     readonly posted: number
     readonly finished: number
     /** Cancelled, or their signal was aborted. */
@@ -56,10 +58,10 @@ export interface ModelStats {
 }
 
 export function toStats(stats: NativeStats): ModelStats {
-  const { queued, running, posted, finished, aborted, failed } = stats
+  const { queued, running, paused, posted, finished, aborted, failed } = stats
   const { promptTokens: prompt, cachedTokens: cached, pages, freePages, cachedPages } = stats
   return {
-    requests: { queued, running, posted, finished, aborted, failed },
+    requests: { queued, running, paused, posted, finished, aborted, failed },
     tokens: { prompt, cached, computed: stats.computedTokens, generated: stats.generatedTokens },
     cacheHitRate: prompt > 0 ? cached / prompt : 0,
     pages: {

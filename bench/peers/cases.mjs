@@ -38,4 +38,37 @@ export function streamCases({ threads }) {
   }))
 }
 
+const ALONE = { rate: 0, turns: 1, prefix: 0, prefixes: 1, prompt: 32, predict: 64, seed: 1 }
+
+/** What `serve` measures: settings of `cria bench load` (lib/cli/load-plan.ts). */
+const LOADS = {
+  '1 stream': { ...ALONE, conversations: 1 },
+  '8 streams': { ...ALONE, conversations: 8 },
+  '8 conversations': {
+    conversations: 8,
+    rate: 0.5,
+    turns: 2,
+    prefix: 256,
+    prefixes: 2,
+    prompt: 32,
+    predict: 32,
+    seed: 1
+  }
+}
+
+/** Conversations at once on each model. */
+export function serveCases(models, { threads }) {
+  return models.flatMap((path) =>
+    Object.entries(LOADS).map(([name, load]) => ({
+      path,
+      model: nameOf(path),
+      name,
+      kind: 'serve',
+      load,
+      kvType: 'f16',
+      threads
+    }))
+  )
+}
+
 export const nameOf = (path) => basename(path).replace(/\.gguf$/, '')

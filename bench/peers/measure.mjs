@@ -38,9 +38,12 @@ export async function measureCase(all, work, { rounds, repetitions }, tell, keep
   const engines = all.filter((engine) => engine.measures(work))
   const { trial, chosen } = await tryVariants(engines, request, (line) => tell(`${title}, ${line}`))
   const result = { ...measured, trial, rounds: [] }
+  const waits = []
   for (let round = 1; round <= rounds; round++) {
-    const rates = await measureRound(engines, chosen, request)
+    const { rates, figures: seen } = await measureRound(engines, chosen, request)
     result.rounds.push(rates)
+    waits.push(seen)
+    if (work.kind === 'serve') result.waits = waits
     const figures = Object.entries(rates).map(
       ([name, settings]) => `${name} ${best(settings).rate.toFixed(1)}`
     )
@@ -63,7 +66,7 @@ async function tryVariants(engines, request, tell) {
     if (variants.length === 1) continue
     const rates = {}
     for (const variant of variants)
-      rates[variant.label] = await measureVariant(engine, variant, request)
+      rates[variant.label] = (await measureVariant(engine, variant, request)).rates
     trial[engine.name] = rates
     chosen[engine.name] = variants.find(({ label }) => label === best(rates).label)
     const figures = variants.map(({ label }) => `${label} ${mean(rates[label]).toFixed(1)}`)
@@ -72,19 +75,20 @@ async function tryVariants(engines, request, tell) {
   return { trial, chosen }
 }
 
-/** Every engine, one after the other, with its chosen setting. */
+/** Every engine, one after the other, with its chosen setting: rates, and what else it gives. */
 async function measureRound(engines, chosen, request) {
-  const round = {}
+  const round = { rates: {}, figures: {} }
   for (const engine of engines) {
     const variant = chosen[engine.name]
-    round[engine.name] = { [variant.label]: await measureVariant(engine, variant, request) }
+    const { rates, figures } = await measureVariant(engine, variant, request)
+    round.rates[engine.name] = { [variant.label]: rates }
+    round.figures[engine.name] = figures
   }
   return round
 }
 
-async function measureVariant(engine, { label, ...settings }, request) {
-  const { rates } = await engine.ask({ ...request, ...settings })
-  return rates
+function measureVariant(engine, { label: _, ...settings }, request) {
+  return engine.ask({ ...request, ...settings })
 }
 
 /**

@@ -9,7 +9,7 @@ Measures Cria against node-llama-cpp, interleaved, in child processes; sets both
   -m, --model FILE            measure this GGUF file; several times: each (default: made files)
       --shape LIST            shapes of made files: ${Object.keys(SHAPES).join(', ')} (default 1.1b)
       --type LIST             their types: ${Object.keys(FILE_TYPES).join(', ')} (default q4_0,q4_k_m,q8_0)
-      --measure LIST          speed, stream, load (default: all)
+      --measure LIST          speed, stream, serve, load (default: all)
   -p, --n-prompt LIST         prompt sizes of speed; 0: none (default 512)
   -n, --n-gen LIST            numbers of tokens to generate; 0: none (default 128)
   -d, --n-depth LIST          tokens in the cache beforehand (default 0)
@@ -21,7 +21,7 @@ Measures Cria against node-llama-cpp, interleaved, in child processes; sets both
       --llama-bench PATH      measure this llama-bench binary as well
       --llama-bench-name NAME what to call it (default: llama.cpp or ik_llama.cpp, as it looks)
       --json FILE             store the results there after every round, or add them to those of
-                              a former run of the same machine and versions
+                              a former run of the same machine
       --svg FILE              draw the ratios
       --update-docs           the same with bench/results/peers.json, and renew docs/benchmarks.md
   -h, --help                  this text
@@ -51,6 +51,7 @@ const flags = {
   help: { type: 'boolean', short: 'h' }
 }
 
+const KINDS = ['speed', 'stream', 'serve', 'load']
 const normal = { rounds: 7, types: ['q4_0', 'q4_k_m', 'q8_0'], prompt: [512], generate: [128] }
 const quick = { rounds: 2, types: ['q4_0'], prompt: [128], generate: [16] }
 
@@ -63,7 +64,7 @@ export function parseOptions(argv) {
     models: given.model ?? [],
     shapes: words(given, 'shape', Object.keys(SHAPES)) ?? ['1.1b'],
     types: words(given, 'type', Object.keys(FILE_TYPES)) ?? defaults.types,
-    measure: words(given, 'measure', ['speed', 'stream', 'load']) ?? ['speed', 'stream', 'load'],
+    measure: words(given, 'measure', KINDS) ?? KINDS,
     prompt: counts(given, 'n-prompt')?.filter((count) => count > 0) ?? defaults.prompt,
     generate: counts(given, 'n-gen')?.filter((count) => count > 0) ?? defaults.generate,
     depths: counts(given, 'n-depth') ?? [0],

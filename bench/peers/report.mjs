@@ -1,22 +1,35 @@
 /** Results as Markdown. */
 import { best, comparisons, loadSummary, OWN } from './results.mjs'
+import { summarize } from './statistics.mjs'
 
 /** All tables and what they were measured on. */
 export function toMarkdown(results) {
   const parts = [describeRun(results)]
   if (results.cases.length > 0) parts.push(speedTable(results))
+  if (results.cases.some(({ waits }) => waits)) parts.push(waitTable(results))
   if (results.load.length > 0) parts.push(loadTable(results))
   return `${parts.join('\n\n')}\n`
 }
 
-function describeRun({ machine, engines, cases, check }) {
-  const names = engines.map(({ name, version }) => `${name} ${version}`).join(', ')
+function describeRun({ machine, cases, check, load }) {
+  const names = describeVersions([...cases, ...check, ...load])
   const memory = `${(machine.memoryBytes / 1e9).toFixed(0)} GB`
   return [
     `${machine.cpu || 'unknown CPU'}, ${machine.usableCores} cores, ${memory}; ` +
       `${machine.os}, Node ${machine.node}; kernels ${machine.kernels}. ${names}.`,
     `${timedRuns(cases)}Checked first: ${describeCheck(check)}.`
   ].join('\n')
+}
+
+/** Every engine with all versions of it that the rows were measured with. */
+function describeVersions(rows) {
+  const engines = new Map()
+  for (const { versions } of rows) {
+    for (const [name, version] of Object.entries(versions)) {
+      engines.set(name, (engines.get(name) ?? new Set()).add(version))
+    }
+  }
+  return [...engines].map(([name, all]) => `${name} ${[...all].join(' and ')}`).join(', ')
 }
 
 /** How many runs of each process were timed, where any was for its speed. */
@@ -48,7 +61,8 @@ function speedTable({ cases }) {
       spread(other, rate),
       `**${ratio.median.toFixed(2)}**`,
       `${ratio.q1.toFixed(2)}–${ratio.q3.toFixed(2)}`,
-      `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`
+      `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`,
+      measured.versions[OWN].replace(/^.*\((.*)\)$/, '$1')
     ])
   )
   return table(
@@ -63,10 +77,36 @@ function speedTable({ cases }) {
       'peer tokens/s:',
       'ratio:',
       'middle half:',
-      'range:'
+      'range:',
+      `${OWN} at`
     ],
     rows
   )
+}
+
+/** How long readers wait: medians of the rounds, each a quantile of one run. */
+function waitTable({ cases }) {
+  const rows = cases
+    .filter(({ waits }) => waits)
+    .flatMap(({ model, name, waits }) =>
+      Object.keys(waits[0]).map((engine) => {
+        const ms = (of) => summarize(waits.map((round) => of(round[engine]))).median.toFixed(1)
+        return [
+          model,
+          name,
+          engine,
+          ms(({ generatedTokens, seconds }) => generatedTokens / seconds),
+          ms(({ firstToken }) => firstToken.p50),
+          ms(({ firstToken }) => firstToken.p95),
+          ms(({ betweenTokens }) => betweenTokens.p50),
+          ms(({ betweenTokens }) => betweenTokens.p99),
+          ms(({ eventLoopDelay }) => eventLoopDelay.p99)
+        ]
+      })
+    )
+  const times = ['first token p50, ms:', 'p95:', 'between tokens p50, ms:', 'p99:']
+  const head = ['model', 'test', 'engine', 'tokens/s:', ...times, 'event-loop delay p99, ms:']
+  return table(head, rows)
 }
 
 function loadTable({ load }) {

@@ -3,7 +3,9 @@
  *
  * A measured case is `{ model, name, kind, tokens, depth, kvType, threads, trial, rounds }`; a round
  * has, by the engine's name and the label of its setting, the tokens per second of each repetition,
- * and the trial before the rounds has all settings of the engines that know several:
+ * and the trial before the rounds has all settings of the engines that know several. Every row has the
+ * versions of the engines; a case of kind `serve` has `waits` besides, for each round what every engine's
+ * readers saw (`LoadFigures` of lib/cli/load-run.ts):
  *
  *   trial   { "node-llama-cpp": { "flash attention": [41.0], "plain attention": [39.2] } }
  *   round   { "Cria": { "": [57.1] }, "node-llama-cpp": { "flash attention": [40.6] } }

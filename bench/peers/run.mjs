@@ -5,7 +5,7 @@
  * turns. docs/benchmarks.md says what the figures mean; --help lists the flags.
  */
 import { setup } from '../../scripts/setup.mjs'
-import { speedCases, streamCases } from './cases.mjs'
+import { serveCases, speedCases, streamCases } from './cases.mjs'
 import { toSvg } from './chart.mjs'
 import { stored, updateDocs } from './docs.mjs'
 import { enginesOf } from './engines.mjs'
@@ -26,24 +26,25 @@ async function run(options) {
   for (const engine of engines) described.push({ name: engine.name, ...(await engine.describe()) })
   const [{ machine, threads }] = described
   const settings = { ...options, threads: options.threads ?? threads }
-  const versions = described.map(({ name, version }) => ({ name, version }))
+  const versions = Object.fromEntries(described.map(({ name, version }) => [name, version]))
   const path = options.updateDocs ? stored : options.json
-  const results = resume(path, { machine, engines: versions }, tell)
+  const results = resume(path, { machine }, tell)
   const keep = (kind) => (row) => {
-    put(results, kind, row)
+    put(results, kind, row, versions)
     store(results, options)
   }
 
   const streams = streamCases(settings)
   for (const check of await checkTexts(engines, streams, settings, tell)) {
-    put(results, 'check', check) // stored with the first measurement: without one it says nothing
+    put(results, 'check', check, versions) // stored with the first measurement: without one it says nothing
   }
   const measures = (kind) => options.measure.includes(kind)
-  const models = measures('speed') || measures('load') ? modelsOf(options) : []
+  const models = ['speed', 'serve', 'load'].some(measures) ? modelsOf(options) : []
   const stream = measures('stream') ? streams : []
   const speed = measures('speed') ? speedCases(models, settings) : []
+  const serve = measures('serve') ? serveCases(models, settings) : []
   const fresh = new Set()
-  for (const work of [...stream, ...speed]) {
+  for (const work of [...stream, ...speed, ...serve]) {
     if (!fresh.has(work.path)) await readAfresh(engines, work.path)
     fresh.add(work.path)
     await measureCase(engines, work, settings, tell, keep('cases'))

@@ -19,7 +19,9 @@ Error timed_out(const Task& task) {
   return {ErrorCode::kTimeout,
           cat("the generation was not done within its timeout of ", task.request->timeout_ms,
               " ms: it had ", task.completion_tokens(), " tokens",
-              task.node ? "" : " and was waiting for its turn")};
+              task.paused ? " and was paused for want of a reader"
+              : task.node ? ""
+                          : " and was waiting for its turn")};
 }
 
 }  // namespace
@@ -60,6 +62,15 @@ void Engine::post(std::shared_ptr<Request> request) {
 
 void Engine::cancel(Request& request) {
   request.cancelled.store(true, std::memory_order_release);
+  wake();
+}
+
+void Engine::pause(Request& request) {
+  request.paused.store(true, std::memory_order_release);  // soon enough before the next step
+}
+
+void Engine::resume(Request& request) {
+  request.paused.store(false, std::memory_order_release);
   wake();
 }
 
@@ -166,7 +177,11 @@ void Engine::drain() {
     if (command->request) {
       accept(std::move(command->request));
     } else if (command->work) {
-      command->work();
+      try {
+        command->work();
+      } catch (const std::exception&) {
+        // Out of memory: a conversation that is not known is computed again.
+      }
     } else {
       scheduler_.release_sequence(command->released);
     }
@@ -254,7 +269,7 @@ std::vector<int32_t> Engine::prompt_ids(const Request& request) const {
   return ids;
 }
 
-/// Ends what was cancelled, and what is past its deadline.
+/// Ends what was cancelled, and what is past its deadline; pauses and resumes.
 void Engine::sweep() {
   const Clock::time_point now = Clock::now();
   for (Task* task : scheduler_.tasks()) {
@@ -262,6 +277,8 @@ void Engine::sweep() {
       finish(task, FinishReason::kAbort);
     else if (task->past_deadline(now))
       finish(task, FinishReason::kError, {}, {}, timed_out(*task));
+    else if (task->request->paused.load(std::memory_order_acquire) != task->paused)
+      task->paused ? scheduler_.resume(task) : scheduler_.pause(task);
   }
 }
 
@@ -382,7 +399,7 @@ void Engine::fail_all(const std::vector<Task*>& tasks, const Error& error) {
 }
 
 void Engine::record_state() {
-  recorder_.set_state(scheduler_.running(), model_->plan.pages, scheduler_.free_pages(),
+  recorder_.set_state(scheduler_.running(), scheduler_.paused(), model_->plan.pages, scheduler_.free_pages(),
                       scheduler_.cached_pages());
 }
 

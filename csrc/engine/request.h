@@ -60,7 +60,9 @@ struct Request {
   int64_t timeout_ms = 0;         // from posting; 0: none
   std::string cache_key;          // requests of other keys share no cache with it
 
-  std::atomic<bool> cancelled{false};  // set by any thread
+  // Set by any thread:
+  std::atomic<bool> cancelled{false};
+  std::atomic<bool> paused{false};  // nobody reads what is drawn: no more for now
   std::chrono::steady_clock::time_point posted;
 };
 

@@ -253,6 +253,38 @@ void Scheduler::send_back_last() {
   insert(waiting_, std::move(task));
 }
 
+void Scheduler::pause(Task* task) {
+  Owned taken = take(running_, task);
+  if (!taken) taken = take(waiting_, task);
+  if (!taken) return;
+  taken->sent_back = taken->sent_back || taken->cached > 0;
+  keep(*taken);
+  give_up(*taken);
+  taken->paused = true;
+  paused_.push_back(std::move(taken));
+}
+
+void Scheduler::resume(Task* task) {
+  Owned taken = take(paused_, task);
+  if (!taken) return;
+  taken->paused = false;
+  insert(waiting_, std::move(taken));
+}
+
+/// What is computed of a task becomes the cache's, the page that is not full as well, and its
+/// conversation's.
+void Scheduler::keep(Task& task) {
+  if (task.cached == 0) return;
+  const auto cached = static_cast<size_t>(task.cached);
+  if (const uint32_t sequence = task.request->sequence)
+    conversations_[sequence] = {{task.tokens.begin(), task.tokens.begin() + task.cached},
+                                task.request->cache_key};
+  if (cached <= task.shared * kPageTokens) return;
+  const auto tail = task.pages.begin() + static_cast<std::ptrdiff_t>(task.shared);
+  cache_.add_partial(*task.node, page_of(task.tokens, task.shared, cached), *tail);
+  task.pages.erase(tail);
+}
+
 /// Lets go of all pages; full ones stay in the cache.
 void Scheduler::give_up(Task& task) {
   if (!task.node) return;
@@ -267,21 +299,12 @@ void Scheduler::give_up(Task& task) {
   task.cached = 0;
 }
 
-std::unique_ptr<Task> Scheduler::remove(Task* task, bool keep) {
+std::unique_ptr<Task> Scheduler::remove(Task* task, bool keep_state) {
   Owned taken = take(running_, task);
   if (!taken) taken = take(waiting_, task);
+  if (!taken) taken = take(paused_, task);
   if (!taken) return nullptr;
-  const auto cached = static_cast<size_t>(taken->cached);
-  if (keep && cached > 0) {
-    if (const uint32_t sequence = taken->request->sequence)
-      conversations_[sequence] = {{taken->tokens.begin(), taken->tokens.begin() + taken->cached},
-                                  taken->request->cache_key};
-    if (cached > taken->shared * kPageTokens) {
-      const auto tail = taken->pages.begin() + static_cast<std::ptrdiff_t>(taken->shared);
-      cache_.add_partial(*taken->node, page_of(taken->tokens, taken->shared, cached), *tail);
-      taken->pages.erase(tail);
-    }
-  }
+  if (keep_state) keep(*taken);
   give_up(*taken);
   return taken;
 }
@@ -335,6 +358,7 @@ std::vector<Task*> Scheduler::tasks() const {
   std::vector<Task*> all;
   for (const Owned& task : running_) all.push_back(task.get());
   for (const Owned& task : waiting_) all.push_back(task.get());
+  for (const Owned& task : paused_) all.push_back(task.get());
   return all;
 }
 

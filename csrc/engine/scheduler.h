@@ -15,7 +15,8 @@
 // and none is free, cached ones that nobody holds give way; then the request of the highest rank is
 // sent back to the queue, and computed again later, which by batch invariance yields the same
 // tokens. The lowest is never sent back and the pool holds one full context at least, so every
-// request ends.
+// request ends. A paused one holds no page: what it has computed is cached, and gives way as all
+// that is.
 #pragma once
 
 #include <cstdint>
@@ -79,8 +80,12 @@ class Scheduler {
   /// Records that the step's tokens are in the cache now.
   void computed(const Step& step);
 
-  /// Takes a task out, wherever it is. Without `keep` its conversation stays as it was before.
-  std::unique_ptr<Task> remove(Task* task, bool keep);
+  /// Takes a task out, wherever it is. Without `keep_state` its conversation stays as it was.
+  std::unique_ptr<Task> remove(Task* task, bool keep_state);
+  /// Takes a task out of the steps, with all its pages left to the cache, …
+  void pause(Task* task);
+  /// … and back into the queue, where its rank puts it.
+  void resume(Task* task);
   /// Forgets a conversation: what is cached of it alone is the next to give way.
   void release_sequence(uint32_t sequence);
 
@@ -94,10 +99,11 @@ class Scheduler {
   std::vector<int32_t> restore(uint32_t sequence, Conversation conversation, int state_tokens);
   void restored(uint32_t sequence, std::vector<int32_t> pages, int state_tokens);
 
-  /// Every task there is: running ones first.
+  /// Every task there is: running ones first, paused ones last.
   std::vector<Task*> tasks() const;
   int waiting() const { return static_cast<int>(waiting_.size()); }
   int running() const { return static_cast<int>(running_.size()); }
+  int paused() const { return static_cast<int>(paused_.size()); }
   int free_pages() const { return pool_.free_pages(); }
   /// Pages that no request holds, kept for those that begin with the same tokens.
   int cached_pages() const { return cache_.evictable(); }
@@ -112,6 +118,7 @@ class Scheduler {
   void count_reused(Task& task, int tokens) const;
   bool make_room(std::vector<int32_t>& pages, int count);
   void send_back_last();
+  void keep(Task& task);
   void give_up(Task& task);
   void publish(Task& task);
   std::vector<int> share_budget();
@@ -124,6 +131,7 @@ class Scheduler {
   PrefixCache cache_;
   std::deque<std::unique_ptr<Task>> waiting_;  // both in order of rank
   std::vector<std::unique_ptr<Task>> running_;
+  std::vector<std::unique_ptr<Task>> paused_;
   std::unordered_map<uint32_t, Conversation> conversations_;
   uint64_t steps_ = 0;
   uint64_t submitted_ = 0;

@@ -62,8 +62,10 @@ void StatsRecorder::stepped(const StepRecord& step) {
   steps_.store(index + 1, std::memory_order_release);
 }
 
-void StatsRecorder::set_state(int running, int pages, int free_pages, int cached_pages) {
+void StatsRecorder::set_state(int running, int paused, int pages, int free_pages,
+                              int cached_pages) {
   running_.store(running, kRelaxed);
+  paused_.store(paused, kRelaxed);
   pages_.store(pages, kRelaxed);
   free_pages_.store(free_pages, kRelaxed);
   cached_pages_.store(cached_pages, kRelaxed);
@@ -76,10 +78,12 @@ Stats StatsRecorder::read(std::chrono::steady_clock::time_point now) const {
   out.aborted = aborted_.load(std::memory_order_acquire);
   out.failed = failed_.load(std::memory_order_acquire);
   out.running = running_.load(kRelaxed);
+  out.paused = paused_.load(kRelaxed);
   out.posted = posted_.load(kRelaxed);
   const auto over = static_cast<int64_t>(out.finished + out.aborted + out.failed);
   out.queued =
-      static_cast<int>(std::max<int64_t>(0, static_cast<int64_t>(out.posted) - over - out.running));
+      static_cast<int>(std::max<int64_t>(0, static_cast<int64_t>(out.posted) - over -
+                                            out.running - out.paused));
   out.prompt_tokens = prompt_tokens_.load(kRelaxed);
   out.cached_tokens = cached_tokens_.load(kRelaxed);
   out.computed_tokens = computed_tokens_.load(kRelaxed);

@@ -22,7 +22,7 @@ struct Stats {
   uint64_t prompt_tokens = 0, cached_tokens = 0;  // of prompts begun: all, and found in the cache
   uint64_t computed_tokens = 0, generated_tokens = 0;  // of prompts (again, too); drawn
   uint64_t steps = 0;
-  int queued = 0, running = 0;
+  int queued = 0, running = 0, paused = 0;
   int pages = 0, free_pages = 0, cached_pages = 0;
   // Of the window: the last kWindow steps, but none that ended more than kWindowSeconds ago.
   double window_ms = 0;  // from the beginning of its first step until now
@@ -55,7 +55,7 @@ class StatsRecorder {
   void ended(Outcome outcome);
   void stepped(const StepRecord& step);
   /// How things stand now.
-  void set_state(int running, int pages, int free_pages, int cached_pages);
+  void set_state(int running, int paused, int pages, int free_pages, int cached_pages);
 
  private:
   using Count = std::atomic<uint64_t>;
@@ -69,7 +69,7 @@ class StatsRecorder {
   Count posted_{0}, finished_{0}, aborted_{0}, failed_{0};
   Count prompt_tokens_{0}, cached_tokens_{0}, computed_tokens_{0}, generated_tokens_{0};
   Count steps_{0};
-  std::atomic<int> running_{0}, pages_{0}, free_pages_{0}, cached_pages_{0};
+  std::atomic<int> running_{0}, paused_{0}, pages_{0}, free_pages_{0}, cached_pages_{0};
   std::array<Entry, kWindow> window_;  // a ring; step n is at n mod kWindow
 };
 

@@ -50,6 +50,7 @@ struct Task {
   PrefixCache::Node* node = nullptr;  // the last of them held here; null while it waits
   int reused = 0;                     // of the prompt, found in the prefix cache
   bool sent_back = false;             // lost its place once, and was computed again
+  bool paused = false;                // takes no part in steps
   int64_t rank = 0;                   // lower ones come first …
   uint64_t serial = 0;                // … among equals, who came first
   uint64_t served = 0;                // when a step last had it, in turns of all tasks

@@ -30,6 +30,8 @@ Napi::Function ModelObject::define(Napi::Env env) {
                      {InstanceMethod<&ModelObject::generate>("generate"),
                       InstanceMethod<&ModelObject::measure>("measure"),
                       InstanceMethod<&ModelObject::cancel>("cancel"),
+                      InstanceMethod<&ModelObject::pause>("pause"),
+                      InstanceMethod<&ModelObject::resume>("resume"),
                       InstanceMethod<&ModelObject::release_sequence>("releaseSequence"),
                       InstanceMethod<&ModelObject::fork_sequence>("forkSequence"),
                       InstanceMethod<&ModelObject::save_session>("saveSession"),
@@ -85,6 +87,11 @@ Engine& ModelObject::open_engine() {
   return *model_.engine;
 }
 
+Request* ModelObject::running(const Napi::Value& id) const {
+  const auto at = running_.find(static_cast<int32_t>(to_whole(id, "id", 1, INT32_MAX)));
+  return model_.engine && at != running_.end() ? at->second.get() : nullptr;
+}
+
 Napi::Value ModelObject::generate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     post(info.Env(), to_request(info[0]));
@@ -112,9 +119,28 @@ void ModelObject::post(Napi::Env env, std::shared_ptr<Request> request) {
 
 Napi::Value ModelObject::cancel(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto id = static_cast<int32_t>(to_whole(info[0], "id", 1, INT32_MAX));
-    if (const auto at = running_.find(id); model_.engine && at != running_.end())
-      model_.engine->cancel(*at->second);
+    if (Request* request = running(info[0])) model_.engine->cancel(*request);
+    return info.Env().Undefined();
+  });
+}
+
+/// A request that waits for its reader is no reason for the process to go on.
+Napi::Value ModelObject::pause(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    if (Request* request = running(info[0]); request && !request->paused) {
+      model_.engine->pause(*request);
+      environment_->release(info.Env());
+    }
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value ModelObject::resume(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    if (Request* request = running(info[0]); request && request->paused) {
+      environment_->retain(info.Env());
+      model_.engine->resume(*request);
+    }
     return info.Env().Undefined();
   });
 }
@@ -212,9 +238,11 @@ void ModelObject::deliver(Napi::Env env, const std::vector<Update>& updates) {
   for (uint32_t i = 0; i < updates.size(); ++i) array.Set(i, from_update(env, updates[i]));
   const Napi::Value callback = Value().Get("onUpdates");
   for (const Update& update : updates) {
-    if (!update.end || running_.erase(update.request) == 0) continue;
+    const auto at = running_.find(update.request);
+    if (!update.end || at == running_.end()) continue;
+    if (!at->second->paused) environment_->release(env);
+    running_.erase(at);
     if (running_.empty()) Unref();
-    environment_->release(env);
   }
   if (callback.IsFunction()) callback.As<Napi::Function>().Call({array});
 }

@@ -62,6 +62,8 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value measure(const Napi::CallbackInfo& info);
   void post(Napi::Env env, std::shared_ptr<Request> request);
   Napi::Value cancel(const Napi::CallbackInfo& info);
+  Napi::Value pause(const Napi::CallbackInfo& info);
+  Napi::Value resume(const Napi::CallbackInfo& info);
   Napi::Value release_sequence(const Napi::CallbackInfo& info);
   Napi::Value fork_sequence(const Napi::CallbackInfo& info);
   Napi::Value save_session(const Napi::CallbackInfo& info);
@@ -70,6 +72,8 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   Engine& open_engine();  // throws kDisposed
+  /// The running request of that id; null where there is none, or no engine any more.
+  Request* running(const Napi::Value& id) const;
 
   std::shared_ptr<Environment> environment_;
   RunningModel model_;  // without an engine once disposed

@@ -165,6 +165,7 @@ Napi::Value from_stats(Napi::Env env, const Stats& stats) {
   out.Set("failed", from_count(env, stats.failed));
   out.Set("queued", stats.queued);
   out.Set("running", stats.running);
+  out.Set("paused", stats.paused);
   out.Set("promptTokens", from_count(env, stats.prompt_tokens));
   out.Set("cachedTokens", from_count(env, stats.cached_tokens));
   out.Set("computedTokens", from_count(env, stats.computed_tokens));

@@ -1,21 +1,14 @@
 /** `cria bench load`: many conversations at once, as a service has them, and how long each waits. */
 import { setMaxListeners } from 'node:events'
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { diagnose, Model, type ModelStats } from '../index.js'
 import type { Command } from './command.js'
 import { exitCodes, UsageError } from './exit.js'
 import type { Arguments, Flag } from './flags.js'
 import { loadFlags, toLoadOptions } from './groups.js'
 import { whileInterruptible } from './interrupt.js'
-import {
-  type Conversation,
-  type LoadPlanSettings,
-  planLoad,
-  type Quantiles,
-  quantiles,
-  roomFor
-} from './load-plan.js'
+import { type LoadPlanSettings, planLoad, type Quantiles, roomFor } from './load-plan.js'
+import { type LoadFigures, runLoad } from './load-run.js'
+import { measureCancels, targetOf } from './load-target.js'
 import { print, printJson } from './output.js'
 
 interface CountFlag extends Flag {
@@ -60,7 +53,7 @@ export const benchLoadCommand: Command = {
   maxOperands: 0,
   summary: 'measure many conversations at once: throughput and how long each waits',
   details: `Conversations of random tokens begin as a Poisson process and share their beginnings in groups. Each
-turn goes on from all before it, as soon as it is answered. Times are as a reader of the stream sees them.`,
+turn goes on from all before it, as soon as it is answered. Times are as a reader of the stream sees them. Then as many requests are cancelled at random moments.`,
   flags: [
     ...loadFlags.map((flag) =>
       flag.name === 'ctx-size'
@@ -77,16 +70,6 @@ turn goes on from all before it, as soon as it is answered. Times are as a reade
     { name: 'json', kind: 'switch', help: 'print one JSON object instead of Markdown' }
   ],
   run
-}
-
-/** What one turn was like. */
-interface Turn {
-  readonly firstTokenMs: number
-  /** From chunk to chunk. */
-  readonly gapsMs: readonly number[]
-  readonly promptTokens: number
-  readonly cachedTokens: number
-  readonly generatedTokens: number
 }
 
 async function run(args: Arguments): Promise<number> {
@@ -130,22 +113,16 @@ function toSettings(args: Arguments): LoadPlanSettings {
   return Object.fromEntries(entries) as unknown as LoadPlanSettings
 }
 
-interface LoadReport {
+interface LoadReport extends LoadFigures {
   readonly model: Model['info']
   readonly settings: LoadPlanSettings
-  readonly seconds: number
-  readonly requests: number
-  readonly promptTokens: number
   readonly cachedTokens: number
-  readonly generatedTokens: number
   readonly requestsPerSecond: number
   readonly promptTokensPerSecond: number
   readonly generatedTokensPerSecond: number
-  /** In milliseconds, as are the next two. */
-  readonly firstToken: Quantiles
-  readonly betweenTokens: Quantiles
-  readonly eventLoopDelay: Quantiles
-  /** At the end: its step times are of the last steps. */
+  /** Milliseconds from cancelling a request until the engine has let go of it. */
+  readonly cancel: Quantiles
+  /** At the end of the conversations: its step times are of the last steps. */
   readonly stats: ModelStats
 }
 
@@ -154,79 +131,24 @@ async function measure(
   settings: LoadPlanSettings,
   signal: AbortSignal
 ): Promise<LoadReport> {
+  const { predict, seed } = settings
   const plan = planLoad(settings, model.info.vocabSize)
   await model.generate([1], { maxTokens: 2, signal }) // what only the first request pays
-  const delay = monitorEventLoopDelay({ resolution: 1 })
-  delay.enable()
-  const start = performance.now()
-  const talks = plan.map((conversation) => talk(model, conversation, settings.predict, signal))
-  const turns = (await Promise.all(talks)).flat()
-  const seconds = (performance.now() - start) / 1000
-  delay.disable()
-  const sum = (of: (turn: Turn) => number) => turns.reduce((total, turn) => total + of(turn), 0)
-  const promptTokens = sum((turn) => turn.promptTokens)
-  const generatedTokens = sum((turn) => turn.generatedTokens)
+  const before = model.stats().tokens
+  const figures = await runLoad(targetOf(model, signal), plan, predict, signal)
+  const { seconds, requests, promptTokens, generatedTokens, firstToken } = figures
+  const stats = model.stats()
+  const withinMs = firstToken.mean + figures.betweenTokens.mean * predict
   return {
     model: model.info,
     settings,
-    seconds,
-    requests: turns.length,
-    promptTokens,
-    cachedTokens: sum((turn) => turn.cachedTokens),
-    generatedTokens,
-    requestsPerSecond: turns.length / seconds,
+    ...figures,
+    cachedTokens: stats.tokens.cached - before.cached,
+    requestsPerSecond: requests / seconds,
     promptTokensPerSecond: promptTokens / seconds,
     generatedTokensPerSecond: generatedTokens / seconds,
-    firstToken: quantiles(turns.map((turn) => turn.firstTokenMs)),
-    betweenTokens: quantiles(turns.flatMap((turn) => turn.gapsMs)),
-    eventLoopDelay: delays(delay),
-    stats: model.stats()
-  }
-}
-
-/** All turns of one conversation. */
-async function talk(
-  model: Model,
-  { at, prefix, turns }: Conversation,
-  maxTokens: number,
-  signal: AbortSignal
-): Promise<Turn[]> {
-  await sleep(at * 1000, undefined, { signal })
-  const { bosId, eosId } = model.tokenizer
-  const history = [...(bosId === null ? [] : [bosId]), ...prefix]
-  const logitBias = eosId === null ? {} : { [eosId]: Number.NEGATIVE_INFINITY }
-  const measured: Turn[] = []
-  for (const turn of turns) {
-    history.push(...turn)
-    const start = performance.now()
-    const generation = model.generate(history, { temperature: 0, maxTokens, logitBias, signal })
-    const times: number[] = []
-    for await (const { tokens } of generation) {
-      if (tokens.length > 0) times.push(performance.now() - start)
-    }
-    const { tokens, usage } = await generation
-    history.push(...tokens)
-    measured.push({
-      firstTokenMs: times[0] ?? 0,
-      gapsMs: times.slice(1).map((time, i) => time - (times[i] as number)),
-      promptTokens: usage.promptTokens,
-      cachedTokens: usage.cachedTokens,
-      generatedTokens: usage.completionTokens
-    })
-  }
-  return measured
-}
-
-/** The histogram is of the times between ticks 1 ms apart: what is above that is delay. */
-function delays(histogram: IntervalHistogram): Quantiles {
-  const above = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - 1)
-  return {
-    count: histogram.count,
-    mean: histogram.count > 0 ? above(histogram.mean) : 0,
-    p50: above(histogram.percentile(50)),
-    p95: above(histogram.percentile(95)),
-    p99: above(histogram.percentile(99)),
-    max: histogram.count > 0 ? above(histogram.max) : 0
+    cancel: await measureCancels(model, plan, { withinMs, predict, seed }, signal),
+    stats
   }
 }
 
@@ -238,6 +160,7 @@ function toMarkdown(report: LoadReport): string {
     ['time to first token', report.firstToken],
     ['between tokens', report.betweenTokens],
     ['step of the engine', stats.recent.stepMs],
+    ['cancel to end', report.cancel],
     ['event-loop delay', report.eventLoopDelay]
   ]
   const rows = times.map(([name, { mean, p50, p95, p99, max }]) => {

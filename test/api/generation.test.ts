@@ -26,6 +26,7 @@ function generate(
     native: model,
     router: model.router,
     info: model.info,
+    isDisposed: false,
     assertOpen() {
       if (!isOpen) throw new CriaError('ERR_CRIA_DISPOSED', 'gone')
     },
@@ -35,7 +36,7 @@ function generate(
     const order = { settings: checkGenerate(options), sequence: 0, prepare }
     const request = new Request(engine, order, control)
     request.start()
-    return () => request.cancel()
+    return request
   })
 }
 

@@ -13,7 +13,7 @@ const { best, comparisons, loadSummary } = await part('peers/results')
 const { parseOptions, UsageError, help } = await part('peers/options')
 const { compareTexts, sharedPrefix } = await part('peers/check')
 const { checkTexts, measureCase } = await part('peers/measure')
-const { speedCases } = await part('peers/cases')
+const { serveCases, speedCases } = await part('peers/cases')
 const { table, toMarkdown } = await part('peers/report')
 const { toSvg } = await part('peers/chart')
 const { inChild } = await part('peers/child')
@@ -25,11 +25,13 @@ const { SHAPES, FILE_TYPES, layout, writeRandomLlama } = await part('support/ran
 
 const file = (name: string) => readFileSync(new URL(name, root), 'utf8')
 
+const versions = { Cria: '1 (abc)', peer: '2' }
 const measured = {
   model: 'm<1>',
   name: 'pp512',
   kvType: 'f16',
   threads: 2,
+  versions,
   rounds: [
     { Cria: { '': [100, 120] }, peer: { plain: [50], flash: [55] }, other: { '': [220] } },
     { Cria: { '': [90] }, peer: { plain: [61], flash: [60] }, other: { '': [90] } },
@@ -45,14 +47,16 @@ const results = {
     node: 'v20',
     kernels: 'avx2'
   },
-  engines: [
-    { name: 'Cria', version: '1' },
-    { name: 'peer', version: '2' }
-  ],
-  check: [{ model: 'm', peer: 'peer', setting: 'plain', shared: 48, of: 48, text: 'a' }],
+  check: [{ model: 'm', peer: 'peer', setting: 'plain', shared: 48, of: 48, text: 'a', versions }],
   cases: [measured],
   load: [
-    { model: 'm', fileBytes: 5e6, cold: true, rounds: [{ readSeconds: 0.5, loadSeconds: 0.6 }] }
+    {
+      model: 'm',
+      fileBytes: 5e6,
+      cold: true,
+      rounds: [{ readSeconds: 0.5, loadSeconds: 0.6 }],
+      versions: { Cria: '2 (def)' }
+    }
   ]
 }
 
@@ -127,7 +131,7 @@ describe('the command line', () => {
     [['-p', '-1'], '--n-prompt'],
     [['--type', 'q4_0,q9'], '--type takes f16, q4_0'],
     [['--shape', '3b'], '--shape takes 1.1b, 7b'],
-    [['--measure', 'all'], '--measure takes speed, stream, load'],
+    [['--measure', 'all'], '--measure takes speed, stream, serve, load'],
     [['--kv-type', ''], '--kv-type takes f16, q8_0; got ""']
   ])('%j is wrong usage', (args, message) => {
     expect(() => parseOptions(args)).toThrow(UsageError)
@@ -190,6 +194,15 @@ describe('Cria as an engine, each measurement in a process of its own', () => {
     expect(described.machine).toMatchObject({ node: process.version })
   })
 
+  test('serve gives tokens per second, and how long readers waited', async () => {
+    const load = { conversations: 3, rate: 0, turns: 2, prefix: 8, prefixes: 1, seed: 1 }
+    const request = { kind: 'serve', path, threads: 1, load: { ...load, prompt: 4, predict: 5 } }
+    const { rates, figures } = await inChild('cria', request)
+    expect(figures).toMatchObject({ requests: 6, promptTokens: 84, generatedTokens: 30 })
+    expect(rates).toEqual([30 / figures.seconds])
+    expect(figures.firstToken.count).toBe(6)
+  })
+
   test('what it refuses ends the measurement with its message', async () => {
     const request = { ...work, kind: 'pp', path: '/nowhere.gguf', repetitions: 1 }
     await expect(inChild('cria', request)).rejects.toThrow(/^cria: .*nowhere\.gguf/)
@@ -202,6 +215,13 @@ describe('cases and settings', () => {
     const cases = speedCases(['/x/m.gguf'], { ...options, threads: 2 })
     expect(cases).toHaveLength(8)
     expect(cases[3]).toMatchObject({ model: 'm', name: 'tg128 @ d64', kind: 'tg', depth: 64 })
+  })
+
+  test('conversations at once: one stream, several, and a load', () => {
+    const cases = serveCases(['/x/m.gguf'], { threads: 2 })
+    const all = cases.map(({ load }: { load: { conversations: number } }) => load.conversations)
+    expect(all).toEqual([1, 8, 8])
+    expect(cases[1]).toMatchObject({ model: 'm', name: '8 streams', kind: 'serve' })
   })
 
   test('node-llama-cpp: a quantized cache needs flash attention; streams try one thread', () => {
@@ -286,6 +306,7 @@ describe('measuring, with engines that pretend', () => {
       { ...engine('other', ['x'], { rates: [1] }), measures: () => false }
     ]
     const work = { path: '/x/m.gguf', model: 'm', name: 'pp8', kind: 'pp' }
+    expect(llamaBench.measures({ kind: 'serve' }, { flags: [] })).toBe(false)
     const kept: number[] = []
     const keep = ({ rounds }: { rounds: object[] }) => kept.push(rounds.length)
     const result = await measureCase(engines, work, { rounds: 2, repetitions: 1 }, tell, keep)
@@ -313,40 +334,33 @@ describe('results that are kept', () => {
   afterAll(() => rmSync(folder, { recursive: true }))
   const path = join(folder, 'kept.json')
   const told: string[] = []
-  const again = (changes: object) =>
-    resume(
-      path,
-      { machine: results.machine, engines: results.engines, ...changes },
-      (line: string) => told.push(line)
-    )
+  const again = (machine: object) => resume(path, { machine }, (line: string) => told.push(line))
 
   test('nothing is kept at first', () => {
-    expect(again({})).toEqual({ ...results, check: [], cases: [], load: [] })
+    expect(again(results.machine)).toEqual({ ...results, check: [], cases: [], load: [] })
     expect(resume(undefined, results)).toMatchObject({ cases: [] })
   })
 
-  test('a later run of the same machine and versions goes on', () => {
+  test('a later run on the same machine goes on', () => {
     writeWhole(path, JSON.stringify(results))
     expect(readdirSync(folder)).toEqual(['kept.json'])
-    expect(again({})).toEqual(results)
-    const third = { name: 'third', version: '3' }
-    expect(again({ engines: [...results.engines, third] }).engines).toHaveLength(3)
-    expect(again({ engines: results.engines.slice(0, 1) })).toEqual(results)
+    expect(again(results.machine)).toEqual(results)
     expect(told.at(-1)).toContain('adding to')
   })
 
-  test('that of another machine or of other versions starts anew', () => {
-    expect(again({ machine: { ...results.machine, cpu: 'B' } }).cases).toEqual([])
-    expect(again({ engines: [{ name: 'Cria', version: '2' }] }).cases).toEqual([])
+  test('that of another machine starts anew', () => {
+    expect(again({ ...results.machine, cpu: 'B' }).cases).toEqual([])
     expect(told.at(-1)).toContain('starts anew')
   })
 
   test('a row takes the place of the same one', () => {
     const grown = structuredClone(results)
-    put(grown, 'cases', { ...measured, rounds: [] })
-    put(grown, 'cases', { ...measured, threads: 1 })
-    put(grown, 'load', { model: 'm', cold: false, rounds: [] })
-    put(grown, 'check', { ...results.check[0], shared: 8 })
+    const newer = { Cria: '3' }
+    put(grown, 'cases', { ...measured, rounds: [] }, newer)
+    put(grown, 'cases', { ...measured, threads: 1 }, newer)
+    put(grown, 'load', { model: 'm', cold: false, rounds: [] }, newer)
+    put(grown, 'check', { ...results.check[0], shared: 8 }, newer)
+    expect(grown.cases.map((row) => row.versions)).toEqual([newer, newer])
     expect(grown.cases.map(({ threads, rounds }) => [threads, rounds.length])).toEqual([
       [2, 0],
       [1, 3]
@@ -366,10 +380,24 @@ describe('what is written', () => {
   test('a report with machine, check, ratios and loads', () => {
     const text = toMarkdown(results)
     expect(text).toContain('A CPU, 2 cores, 8 GB')
+    expect(text).toContain('Cria 1 (abc) and 2 (def), peer 2.')
     expect(text).toContain('Each process timed 1 to 2 runs.')
     expect(text).toContain('m against peer, all 48 tokens equal')
     expect(text).toMatch(
       /m<1> +\| pp512 .* 3 \| +110\.0 \(90\.0–120\.0\) \| peer, flash .*\*\*1\.50\*\*/
+    )
+    expect(text).not.toContain('event-loop')
+    const times = { p50: 1, p95: 2, p99: 3 }
+    const seen = (generatedTokens: number) => ({
+      generatedTokens,
+      seconds: 2,
+      firstToken: times,
+      betweenTokens: times,
+      eventLoopDelay: times
+    })
+    const waits = [{ Cria: seen(8) }, { Cria: seen(10) }]
+    expect(toMarkdown({ ...results, cases: [{ ...measured, waits }] })).toMatch(
+      /m<1> +\| pp512 +\| Cria +\| +4\.5 \| +1\.0 \| +2\.0 \| +1\.0 \| +3\.0 \| +3\.0 \|/
     )
     expect(text).toMatch(/5 MB, cold .*\*\*1\.20\*\*/)
   })

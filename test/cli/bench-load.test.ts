@@ -91,11 +91,13 @@ test('counts what it did', async () => {
   })
   expect(report.generatedTokensPerSecond).toBeCloseTo(96 / report.seconds, 5)
   expect(report.betweenTokens.count).toBeLessThanOrEqual(72)
-  for (const { p50, p95, p99, max } of [report.firstToken, report.betweenTokens]) {
+  expect(report.cancel.count).toBeLessThanOrEqual(12)
+  for (const { p50, p95, p99, max } of [report.firstToken, report.betweenTokens, report.cancel]) {
     expect([p50, p95, p99, max]).toEqual([p50, p95, p99, max].toSorted((a, b) => a - b))
   }
   expect(report.firstToken.p50).toBeGreaterThan(0)
   expect(report.eventLoopDelay.count).toBeGreaterThan(0)
+  expect(report.cachedTokens).toBeGreaterThan(12 * 27) // each second turn finds its first
 })
 
 test('prints a table', async () => {
@@ -104,7 +106,7 @@ test('prints a table', async () => {
   expect(stderr).toBe('')
   expect(stdout).toContain('24 requests in ')
   expect(stdout).toContain('96 tokens generated')
-  for (const name of ['time to first token', 'between tokens', 'event-loop delay']) {
+  for (const name of ['time to first token', 'between tokens', 'cancel to end', 'event-loop delay']) {
     expect(stdout).toMatch(new RegExp(`^\\| ${name}( \\| \\d+\\.\\d){5} \\|$`, 'm'))
   }
 })

@@ -371,8 +371,37 @@ TEST(a_conversation_comes_back_with_its_pages) {
   rig.scheduler.remove(hog, false);
 }
 
+TEST(a_paused_task_holds_no_page_and_goes_on_where_it_was) {
+  Rig rig({.step_tokens = 64, .running = 4, .pages = 4}, 1000);
+  Task* task = rig.submit(make_task(1, count_from(100, 40)));
+  const auto alone = rig.network.alone(count_from(100, 40), 60, "");
+  for (int i = 0; i < 6; ++i) CHECK(rig.turn());
+  rig.scheduler.pause(task);
+  CHECK(!rig.turn());
+  CHECK_EQ(rig.scheduler.paused(), 1);
+  CHECK_EQ(rig.scheduler.cache().evictable(), 2);
+  check_pages(rig.scheduler, 4);
+
+  // Nobody took its pages meanwhile: a step computes no more than one before did.
+  rig.scheduler.resume(task);
+  CHECK(rig.turn());
+  CHECK_EQ(rig.step.ids.size(), size_t{1});
+
+  // They are taken: it is computed again.
+  rig.scheduler.pause(task);
+  Task* other = rig.submit(make_task(2, count_from(500, 120)));
+  while (other->completion_tokens() < 2) CHECK(rig.turn());
+  rig.scheduler.remove(other, false);
+  rig.scheduler.resume(task);
+  while (task->tokens.size() < 60) CHECK(rig.turn());
+  CHECK(task->tokens == alone);
+  rig.scheduler.pause(task);
+  CHECK(rig.scheduler.remove(task, true).get() == task);
+  check_pages(rig.scheduler, 4);
+}
+
 TEST(random_schedules) {
-  int copies = 0, sent_back = 0, cached = 0;
+  int copies = 0, sent_back = 0, cached = 0, pauses = 0;
   for (uint32_t seed = 0; seed < 120; ++seed) {
     std::mt19937 random(seed);
     const auto pick = [&](int least, int most) {
@@ -401,6 +430,12 @@ TEST(random_schedules) {
       }
       if (pick(0, 15) == 0) rig.scheduler.release_sequence(static_cast<uint32_t>(pick(1, 3)));
       const auto all = rig.scheduler.tasks();
+      if (!all.empty() && pick(0, 10) == 0) {  // a reader stops, or goes on
+        Task* task = all[random() % all.size()];
+        pauses += !task->paused && task->completion_tokens() > 0;
+        task->paused ? rig.scheduler.resume(task) : rig.scheduler.pause(task);
+        CHECK(task->pages.empty());
+      }
       if (!all.empty() && pick(0, 40) == 0) {  // cancel one
         Task* task = all[random() % all.size()];
         goals.erase(task->request->id);
@@ -408,7 +443,11 @@ TEST(random_schedules) {
         ++ended;
       }
       if (!rig.turn()) {
-        CHECK(rig.scheduler.tasks().empty());  // whoever waits can always be computed
+        // Whoever waits can always be computed.
+        for (Task* task : rig.scheduler.tasks()) {
+          CHECK(task->paused);
+          rig.scheduler.resume(task);
+        }
         continue;
       }
       check_pages(rig.scheduler, pages);
@@ -433,6 +472,7 @@ TEST(random_schedules) {
   CHECK(copies > 100);
   CHECK(sent_back > 100);
   CHECK(cached > 500);
+  CHECK(pauses > 500);
 }
 
 }  // namespace cria::test

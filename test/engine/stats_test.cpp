@@ -38,14 +38,15 @@ TEST(stats_count_requests_and_tokens) {
   recorder.ended(Outcome::kFailed);
   recorder.begun(100, 40);
   recorder.begun(20, 0);
-  recorder.set_state(3, 16, 5, 4);
+  recorder.set_state(3, 1, 16, 5, 4);
   const Stats stats = recorder.read(kStart);
   CHECK_EQ(stats.posted, uint64_t{9});
   CHECK_EQ(stats.finished, uint64_t{2});
   CHECK_EQ(stats.aborted, uint64_t{1});
   CHECK_EQ(stats.failed, uint64_t{1});
   CHECK_EQ(stats.running, 3);
-  CHECK_EQ(stats.queued, 2);
+  CHECK_EQ(stats.paused, 1);
+  CHECK_EQ(stats.queued, 1);
   CHECK_EQ(stats.prompt_tokens, uint64_t{120});
   CHECK_EQ(stats.cached_tokens, uint64_t{40});
   CHECK_EQ(stats.pages, 16);

@@ -14,7 +14,7 @@ export function variants({ kind, threads }) {
 export async function measure(request) {
   if (request.kind === 'read') return read(request)
   const cria = await import('../../../dist/index.js')
-  const kinds = { describe, pp: speed, tg: speed, stream, text, load }
+  const kinds = { describe, pp: speed, tg: speed, stream, serve, text, load }
   return kinds[request.kind](cria, request)
 }
 
@@ -65,6 +65,20 @@ async function stream({ Model }, { path, threads, prompt, tokens, repetitions })
   }
   await model.dispose()
   return { rates }
+}
+
+/** Conversations at once, as `cria bench load` has them: generated tokens per second, and how long each waits. */
+async function serve({ Model }, { path, threads, load }) {
+  const { planLoad, roomFor } = await import('../../../dist/cli/load-plan.js')
+  const { runLoad } = await import('../../../dist/cli/load-run.js')
+  const { targetOf } = await import('../../../dist/cli/load-target.js')
+  const room = { contextSize: roomFor(load), sequences: load.conversations }
+  const model = await Model.load(path, { threads, ...room })
+  await model.generate([1], { maxTokens: 2 }) // what only the first request pays
+  const plan = planLoad(load, model.info.vocabSize)
+  const figures = await runLoad(targetOf(model), plan, load.predict)
+  await model.dispose()
+  return { rates: [figures.generatedTokens / figures.seconds], figures }
 }
 
 /** A greedy continuation. The ids of the prompt are what all engines continue. */

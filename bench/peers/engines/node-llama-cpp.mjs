@@ -31,7 +31,7 @@ export async function measure(request) {
   })
   if (request.kind === 'describe') return describe(llama)
   const model = await llama.loadModel({ modelPath: request.path, gpuLayers: 0 })
-  const kinds = { pp: speed, tg: speed, stream, text }
+  const kinds = { pp: speed, tg: speed, stream, serve, text }
   try {
     return await kinds[request.kind](model, { ...request, threads }, peer)
   } finally {
@@ -45,9 +45,16 @@ function describe(llama) {
   return { version: `${version} (llama.cpp ${llama.llamaCppRelease.release})` }
 }
 
-async function openSequence(model, { threads, flashAttention, kvType, batchSize }, contextSize) {
+async function openSequence(model, request, contextSize) {
+  return (await openContext(model, request, contextSize, 1)).getSequence()
+}
+
+/** `contextSize` tokens for each of the sequences. */
+async function openContext(model, request, contextSize, sequences) {
+  const { threads, flashAttention, kvType, batchSize } = request
   const context = await model.createContext({
     contextSize,
+    sequences,
     batchSize,
     threads,
     flashAttention,
@@ -60,7 +67,7 @@ async function openSequence(model, { threads, flashAttention, kvType, batchSize 
       `asked for ${threads} threads and flash attention ${flashAttention}, got others`
     )
   }
-  return context.getSequence()
+  return context
 }
 
 /**
@@ -114,6 +121,38 @@ async function stream(model, request, { LlamaCompletion }) {
     if (run > 0) rates.push((count * 1000) / (performance.now() - start))
   }
   return { rates }
+}
+
+/**
+ * The conversations of `cria bench load`, each in a sequence of its own: node-llama-cpp computes their next
+ * tokens in one batch.
+ */
+async function serve(model, request) {
+  const { planLoad, roomFor } = await import('../../../dist/cli/load-plan.js')
+  const { runLoad } = await import('../../../dist/cli/load-run.js')
+  const { load } = request
+  const spare = 16 // so that no sequence comes near its end and is shifted
+  const context = await openContext(model, request, roomFor(load) + spare, load.conversations)
+  const target = {
+    bosId: model.tokens.bos,
+    open() {
+      const sequence = context.getSequence()
+      return (history, predict) => answer(sequence, history, predict)
+    }
+  }
+  const vocabulary = model.fileInfo.metadata.tokenizer.ggml.tokens.length
+  const figures = await runLoad(target, planLoad(load, vocabulary), load.predict)
+  return { rates: [figures.generatedTokens / figures.seconds], figures }
+}
+
+/** The sequence keeps what it has computed: all before, but the last token of the last answer. */
+async function* answer(sequence, history, predict) {
+  const fresh = history.slice(sequence.nextTokenIndex)
+  let count = 0
+  for await (const id of sequence.evaluate(fresh, { temperature: 0, yieldEogToken: true })) {
+    yield [id]
+    if (++count === predict) break
+  }
 }
 
 /** A greedy continuation of token ids. */

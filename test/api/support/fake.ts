@@ -37,6 +37,7 @@ export class FakeModel implements NativeModel {
   readonly tokenizer = tokenizer
   readonly requests: NativeRequest[] = []
   readonly cancelled: number[] = []
+  readonly paused = new Set<number>()
   readonly released: number[] = []
   readonly forked: [number, number][] = []
   readonly files = new Map<string, string>()
@@ -54,6 +55,14 @@ export class FakeModel implements NativeModel {
 
   cancel(id: number): void {
     this.cancelled.push(id)
+  }
+
+  pause(id: number): void {
+    this.paused.add(id)
+  }
+
+  resume(id: number): void {
+    this.paused.delete(id)
   }
 
   releaseSequence(sequence: number): void {
@@ -81,6 +90,7 @@ export class FakeModel implements NativeModel {
       failed: 1,
       queued: 1,
       running: 2,
+      paused: 0,
       promptTokens: 100,
       cachedTokens: 25,
       computedTokens: 80,
