@@ -21,6 +21,7 @@ test('figures of the native side take their places', () => {
   expect(stats.requests).toEqual({
     queued: 1,
     running: 2,
+    paused: 0,
     posted: 7,
     finished: 2,
     aborted: 1,
@@ -54,6 +55,7 @@ describe('of the demo model', () => {
     expect(requests).toEqual({
       queued: 0,
       running: 0,
+      paused: 0,
       posted: 4,
       finished: 3,
       aborted: 1,

@@ -1,0 +1,178 @@
+// A scheduler, and a network that holds it to account: one wrong page changes a token.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/scheduler.h"
+#include "model/kv_cache.h"
+#include "support/check.h"
+
+namespace cria::test {
+
+inline text::Tokenizer small_tokenizer() {
+  text::Vocab vocab;
+  vocab.pieces = {"<unk>", "<s>", "</s>", "a"};
+  vocab.types = {text::PieceType::kUnknown, text::PieceType::kControl, text::PieceType::kControl,
+                 text::PieceType::kNormal};
+  vocab.scores.assign(4, 0);
+  vocab.unknown = 0;
+  return text::Tokenizer(vocab);
+}
+
+inline const text::Tokenizer& tokenizer() {
+  static const text::Tokenizer instance = small_tokenizer();
+  return instance;
+}
+
+inline std::unique_ptr<Task> make_task(int id, std::vector<int32_t> prompt, uint32_t sequence = 0,
+                                       int priority = 0, const std::string& key = {}) {
+  auto request = std::make_shared<Request>();
+  request->id = id;
+  request->sequence = sequence;
+  request->priority = priority;
+  request->cache_key = key;
+  return std::make_unique<Task>(request, std::move(prompt), tokenizer());
+}
+
+inline std::vector<int32_t> count_from(int first, int count) {
+  std::vector<int32_t> ids;
+  for (int i = 0; i < count; ++i) ids.push_back(first + i);
+  return ids;
+}
+
+/// What a token means after all before it, as keys and values do.
+inline uint64_t meaning(uint64_t before, int32_t token) {
+  return random_bits(before, static_cast<uint64_t>(token));
+}
+inline uint64_t meaning_of_nothing(const std::string& key) {
+  return std::hash<std::string>()(key);
+}
+
+/// A network whose next token depends on all tokens before it, through pages as the scheduler deals
+/// them out: one token of another request, or at another place, and it says something else.
+class FakeNetwork {
+ public:
+  explicit FakeNetwork(int words) : words_(words) {}
+
+  Scheduler::CopyPage copier() {
+    return [this](int32_t from, int32_t to) {
+      CHECK(from != to);
+      for (int i = 0; i < kPageTokens; ++i) places_[{to, i}] = places_[{from, i}];
+      ++copies;
+    };
+  }
+
+  /// The token that each drawing task gets.
+  std::vector<int32_t> compute(const Step& step) {
+    std::vector<int32_t> drawn;
+    size_t row = 0;
+    for (size_t s = 0; s < step.slices.size(); ++s) {
+      const Slice& slice = step.slices[s];
+      const Task& task = *step.tasks[s];
+      CHECK_EQ(slice.past, task.cached);
+      uint64_t state = slice.past == 0 ? meaning_of_nothing(task.request->cache_key)
+                                       : place(slice, slice.past - 1);
+      for (int i = 0; i < slice.count; ++i, ++row) {
+        const int position = slice.past + i;
+        CHECK_EQ(step.ids[row], task.tokens[static_cast<size_t>(position)]);
+        place(slice, position) = state = meaning(state, step.ids[row]);
+      }
+      check_all(slice, task);
+      if (std::ranges::find(step.drawing, &task) != step.drawing.end())
+        drawn.push_back(draw(state));
+    }
+    return drawn;
+  }
+
+  /// What a request gets alone.
+  std::vector<int32_t> alone(std::vector<int32_t> tokens, int goal, const std::string& key) const {
+    uint64_t state = meaning_of_nothing(key);
+    for (const int32_t token : tokens) state = meaning(state, token);
+    while (static_cast<int>(tokens.size()) < goal) {
+      tokens.push_back(draw(state));
+      state = meaning(state, tokens.back());
+    }
+    return tokens;
+  }
+
+  int copies = 0;
+
+ private:
+  int32_t draw(uint64_t state) const {
+    return static_cast<int32_t>(state % static_cast<uint64_t>(words_));
+  }
+  uint64_t& place(const Slice& slice, int position) {
+    return places_[{slice.pages[position / kPageTokens], position % kPageTokens}];
+  }
+  /// Every position that attention reads holds what was computed for this request's tokens.
+  void check_all(const Slice& slice, const Task& task) {
+    uint64_t state = meaning_of_nothing(task.request->cache_key);
+    bool right = true;
+    for (int position = 0; position < slice.past + slice.count; ++position) {
+      state = meaning(state, task.tokens[static_cast<size_t>(position)]);
+      right &= place(slice, position) == state;
+    }
+    CHECK(right);
+  }
+
+  int words_;
+  std::map<std::pair<int32_t, int>, uint64_t> places_;
+};
+
+/// Each page is free, cached, or one task's own.
+inline void check_pages(const Scheduler& scheduler, int total) {
+  std::set<int32_t> own;
+  size_t count = 0;
+  for (const Task* task : scheduler.tasks()) {
+    CHECK(task->shared <= task->pages.size());
+    own.insert(task->pages.begin() + static_cast<std::ptrdiff_t>(task->shared), task->pages.end());
+    count += task->pages.size() - task->shared;
+    CHECK(task->reused <= task->prompt_tokens - 1);
+    CHECK(KvCache::pages_for(task->cached) <= static_cast<int>(task->pages.size()));
+  }
+  CHECK_EQ(own.size(), count);
+  CHECK_EQ(static_cast<int>(count) + scheduler.cache().pages() + scheduler.free_pages(), total);
+  CHECK(scheduler.cache().evictable() >= 0);
+}
+
+/// A scheduler, its network, and what a step of both is.
+struct Rig {
+  explicit Rig(Scheduler::Limits limits, int words = 1000)
+      : network(words), scheduler(limits, network.copier()) {}
+
+  bool turn() {
+    if (!scheduler.next(step)) return false;
+    drawn = network.compute(step);
+    scheduler.computed(step);
+    for (size_t i = 0; i < drawn.size(); ++i) step.drawing[i]->tokens.push_back(drawn[i]);
+    return true;
+  }
+  /// Computes a prompt alone and ends; gives how much of it was cached.
+  int run(std::vector<int32_t> prompt, uint32_t sequence = 0, const std::string& key = {}) {
+    std::unique_ptr<Task> task = make_task(1, std::move(prompt), sequence, 0, key);
+    Task* raw = task.get();
+    scheduler.submit(std::move(task));
+    while (raw->completion_tokens() == 0) turn();
+    raw->tokens.pop_back();  // as if the text had ended
+    return scheduler.remove(raw, true)->reused;
+  }
+  Task* submit(std::unique_ptr<Task> task) {
+    Task* raw = task.get();
+    CHECK(scheduler.submit(std::move(task)) == nullptr);
+    return raw;
+  }
+
+  FakeNetwork network;
+  Scheduler scheduler;
+  Step step;
+  std::vector<int32_t> drawn;
+};
+
+}  // namespace cria::test
