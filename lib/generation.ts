@@ -2,15 +2,24 @@
 
 import { Feed, type FeedReader } from './feed.js'
 import type { NativeEnd } from './native.js'
-import type { Chunk, Result, Timings, Usage } from './types.js'
+import type { ToolOutcome } from './tools/types.js'
+import type { Chunk, Message, Result, Timings, Usage } from './types.js'
 
 /** How the side that makes a generation feeds it. Whatever comes after the end is ignored. */
 export interface GenerationControl {
-  push(text: string, tokens: number[]): void
+  /** `news`: what else a chunk tells; one of a call or a result comes without text. */
+  push(text: string, tokens: number[], news?: ChunkNews): void
+  /** What came so far stays with who read it, but is not part of the result. */
+  restart(): void
   /** Ends it with all that was pushed; gives the result, or undefined where it had ended before. */
   finish(end: GenerationEnd): Result | undefined
   fail(error: unknown): void
 }
+
+export type ChunkNews = Pick<Chunk, 'round' | 'toolCall' | 'toolResult'>
+
+/** What a single request needs of it. */
+export type RequestControl = Omit<GenerationControl, 'restart'>
 
 /** What it can ask of the side that feeds it; nothing happens after the end. */
 export interface Running {
@@ -25,6 +34,8 @@ export interface GenerationEnd {
   readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: NativeEnd['timings']
+  readonly toolCalls?: readonly ToolOutcome[]
+  readonly messages?: readonly Message[]
 }
 
 /**
@@ -145,17 +156,22 @@ function makeControl(
   feed: Feed<Chunk>,
   settle: { resolve(result: Result): void; reject(error: unknown): void }
 ): GenerationControl {
-  const texts: string[] = []
-  const tokens: number[] = []
+  let texts: string[] = []
+  let tokens: number[] = []
   let ended = false
   return {
-    push(text, added) {
-      if (ended || (text === '' && added.length === 0)) return
+    push(text, added, news) {
+      const isCall = news?.toolCall !== undefined || news?.toolResult !== undefined
+      if (ended || (text === '' && added.length === 0 && !isCall)) return
       texts.push(text)
       for (const token of added) tokens.push(token)
-      feed.push({ text, tokens: added })
+      feed.push({ text, tokens: added, ...news })
     },
-    finish({ reason, droppedMessages, usage, timings }) {
+    restart() {
+      texts = []
+      tokens = []
+    },
+    finish({ reason, droppedMessages, usage, timings, toolCalls = [], messages }) {
       if (ended) return undefined
       ended = true
       const result: Result = {
@@ -164,7 +180,9 @@ function makeControl(
         finishReason: reason,
         droppedMessages,
         usage,
-        timings: withRates(timings, usage)
+        timings: withRates(timings, usage),
+        toolCalls,
+        ...(messages && { messages })
       }
       feed.end()
       settle.resolve(result)

@@ -19,6 +19,15 @@ export type { ModelStats } from './stats.js'
 export { nearestName } from './suggest.js'
 export { type StreamDecoder, Tokenizer } from './tokenizer.js'
 export type {
+  Tool,
+  ToolCall,
+  ToolChoice,
+  ToolContext,
+  ToolOutcome,
+  ToolSchema,
+  Tools
+} from './tools/types.js'
+export type {
   BenchmarkOptions,
   BenchmarkReport,
   BenchmarkRow,

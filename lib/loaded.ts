@@ -5,18 +5,23 @@ import { tellStep } from './events.js'
 import { Generation } from './generation.js'
 import type { NativeModel, NativeUpdate } from './native.js'
 import { checkGenerate, type GenerateSettings } from './options.js'
-import { type Engine, type Order, type Prompt, Request } from './request.js'
+import { type Order, type Prompt, Request } from './request.js'
 import type { Router } from './router.js'
 import { type ModelStats, toStats } from './stats.js'
 import { Tokenizer } from './tokenizer.js'
+import { type ToolEngine, ToolRun } from './tools/run.js'
+import { type ToolSyntax, toolSyntax } from './tools/syntax.js'
 import type { ModelInfo } from './types.js'
 
-export class LoadedModel implements Engine {
+export class LoadedModel implements ToolEngine {
   readonly native: NativeModel
   readonly router: Router
   readonly info: ModelInfo
   readonly tokenizer: Tokenizer
   readonly renderChat: ChatFormat
+  /** How this model writes its calls of tools. */
+  readonly toolSyntax: ToolSyntax
+  readonly controlIds: ReadonlySet<number>
   #lastSequence = 0
   #disposal: Promise<void> | undefined
 
@@ -33,6 +38,8 @@ export class LoadedModel implements Engine {
       eos: spelling(vocab.eos),
       controlPieces: vocab.controlPieces
     })
+    this.toolSyntax = toolSyntax(this.info.chatTemplate)
+    this.controlIds = new Set(vocab.controlPieces.map((piece) => native.tokenizer.idOf(piece)))
   }
 
   stats(): ModelStats {
@@ -76,10 +83,13 @@ export class LoadedModel implements Engine {
   /** A generation that begins at once; what is wrong with the order rejects it. */
   submit(makeOrder: () => Order): Generation {
     return new Generation((control) => {
-      let request: Request | undefined
+      let request: Request | ToolRun | undefined
       try {
         this.assertOpen()
-        request = new Request(this, makeOrder(), control)
+        const order = makeOrder()
+        request = order.tools
+          ? new ToolRun(this, order, order.tools, control)
+          : new Request(this, order, control)
         request.start()
       } catch (error) {
         control.fail(error)

@@ -15,7 +15,7 @@ import {
 } from './measure.js'
 import { native } from './native.js'
 import { checkEstimate, checkLoad, type LoadSettings } from './options.js'
-import { toPrompt } from './prompt.js'
+import { toOrder } from './prompt.js'
 import { Router } from './router.js'
 import { Session } from './session.js'
 import { resolveSource, toNative } from './source.js'
@@ -91,7 +91,7 @@ export class Model {
   generate(input: GenerateInput, options?: GenerateOptions): Generation {
     return this.#loaded.submit(() => {
       const settings = this.#loaded.settings(options)
-      return { settings, sequence: 0, prepare: () => toPrompt(input, settings, this.#loaded) }
+      return { settings, sequence: 0, ...toOrder(input, settings, this.#loaded) }
     })
   }
 

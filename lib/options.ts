@@ -12,6 +12,8 @@ import {
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
 import { nearestName } from './suggest.js'
+import { checkTools, type DeclaredTool, toolChoiceRule, toolsRule } from './tools/declare.js'
+import type { ToolChoice } from './tools/types.js'
 import type {
   BenchmarkRow,
   KernelLimits,
@@ -58,6 +60,9 @@ export interface GenerateSettings {
   priority: number
   timeout: number // milliseconds; 0: none
   cacheKey: string
+  tools: ReadonlyMap<string, DeclaredTool>
+  toolChoice: ToolChoice
+  maxToolRounds: number
   signal: AbortSignal | undefined
 }
 
@@ -365,6 +370,9 @@ const generateTable: OptionTable<GenerateSettings> = {
     priority: integer(-100, 100, 0),
     timeout: integer(1, maxInt, 0),
     cacheKey,
+    tools: toolsRule,
+    toolChoice: toolChoiceRule,
+    maxToolRounds: integer(1, 1000, 8),
     signal: signalRule
   },
   later: {
@@ -410,7 +418,11 @@ export const checkBenchmark = (given: unknown) => checkOptions(benchmarkTable, g
 /** @internal As `checkLoad`. */
 export const checkKernelBenchmark = (given: unknown) => checkOptions(kernelBenchmarkTable, given)
 /** @internal As `checkLoad`. */
-export const checkGenerate = (given: unknown) => checkOptions(generateTable, given)
+export const checkGenerate = (given: unknown): GenerateSettings => {
+  const settings = checkOptions(generateTable, given)
+  checkTools(settings.tools, settings.toolChoice)
+  return settings
+}
 export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)
 export const checkDecode = (given: unknown) => checkOptions(decodeTable, given)
 export const checkSession = (given: unknown) => checkOptions(sessionTable, given)

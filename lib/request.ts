@@ -1,7 +1,7 @@
 /** The life of one request: prepared, posted to the engine, fed by updates, ended once. */
 import { CriaError, toCriaError } from './errors.js'
 import { type RequestStart, tellEnd, tellStart } from './events.js'
-import type { GenerationControl } from './generation.js'
+import type { RequestControl } from './generation.js'
 import type {
   NativeEnd,
   NativeModel,
@@ -11,6 +11,7 @@ import type {
 } from './native.js'
 import type { GenerateSettings } from './options.js'
 import type { Router, UpdateSink } from './router.js'
+import type { ToolTalk } from './tools/run.js'
 import type { ModelInfo, Result } from './types.js'
 
 /** What the engine is to continue. */
@@ -26,6 +27,8 @@ export interface Order {
   readonly sequence: number
   /** Throws what is wrong with the prompt; a promise where a template takes its time. */
   prepare(): Prompt | Promise<Prompt>
+  /** What it is where the model may call tools; `prepare` is not asked then. */
+  readonly tools?: ToolTalk | undefined
   /** Called just before callers see the outcome; without a result for errors and aborted signals. */
   readonly onSettled?: (result?: Result) => void
   /** Called when the engine has done with it, however it ended. */
@@ -54,15 +57,16 @@ export const nothing = {
 export class Request implements UpdateSink {
   readonly #engine: Engine
   readonly #order: Order
-  readonly #control: GenerationControl
+  readonly #control: RequestControl
   #id = 0 // 0: not posted yet
   readonly #begun = performance.now()
   #droppedMessages = 0
   #timer: NodeJS.Timeout | undefined // of a timeout while it is paused
+  #paused = false
   #ended = false // callers have their result or error
   #closed = false // the engine has done with it
 
-  constructor(engine: Engine, order: Order, control: GenerationControl) {
+  constructor(engine: Engine, order: Order, control: RequestControl) {
     this.#engine = engine
     this.#order = order
     this.#control = control
@@ -98,6 +102,7 @@ export class Request implements UpdateSink {
       const place = { id: this.#id, sequence, priority, timeoutMs, cacheKey }
       native.generate({ ...toSampling(settings), ...text, ...place })
       tellStart(this.#about)
+      if (this.#paused) this.pause()
     } catch (error) {
       router.close(this.#id)
       this.#fail(toCriaError(error))
@@ -156,6 +161,7 @@ export class Request implements UpdateSink {
   }
 
   pause(): void {
+    this.#paused = true
     if (this.#id === 0 || this.#closed || this.#engine.isDisposed) return
     this.#engine.native.pause(this.#id)
     // The engine looks at a timeout only while it has work.
@@ -164,8 +170,9 @@ export class Request implements UpdateSink {
   }
 
   resume(): void {
+    this.#paused = false
     clearTimeout(this.#timer)
-    if (this.#closed || this.#engine.isDisposed) return
+    if (this.#id === 0 || this.#closed || this.#engine.isDisposed) return
     this.#engine.native.resume(this.#id)
   }
 
@@ -176,7 +183,7 @@ export class Request implements UpdateSink {
     if (this.#id !== 0 && !this.#closed) this.#engine.native.cancel(this.#id)
   }
 
-  #finish(end: Parameters<GenerationControl['finish']>[0]): void {
+  #finish(end: Parameters<RequestControl['finish']>[0]): void {
     if (!this.#end()) return
     const result = this.#control.finish(end)
     this.#order.onSettled?.(result)
@@ -230,6 +237,9 @@ export function toSampling(settings: GenerateSettings): NativeSampling {
     timeout: ___,
     cacheKey: ____,
     onOverflow: _____,
+    tools: ______,
+    toolChoice: _______,
+    maxToolRounds: ________,
     seed,
     logitBias,
     ...same

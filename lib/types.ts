@@ -4,10 +4,18 @@
  * Options are checked against the tables of options.ts, which state the same ranges and defaults.
  */
 
+import type { ToolCall, ToolChoice, ToolOutcome, Tools } from './tools/types.js'
+
 /** One turn of a conversation. */
 export interface Message {
   readonly role: 'system' | 'user' | 'assistant' | 'tool'
   readonly content: string
+  /** Of an assistant message: the calls that it made; `content` is what it said before them. */
+  readonly toolCalls?: readonly ToolCall[] | undefined
+  /** Of a tool message: the call that it is the result of … */
+  readonly toolCallId?: string | undefined
+  /** … and the tool. */
+  readonly name?: string | undefined
 }
 
 /**
@@ -104,6 +112,15 @@ export interface GenerateOptions {
   timeout?: number | undefined
   /** Cached beginnings of prompts are shared among requests of the same key alone. Default `''`. */
   cacheKey?: string | undefined
+  /**
+   * What the model may call while it answers messages. Its calls are run, all of a round at once, and it
+   * is told their results, until it answers without a call.
+   */
+  tools?: Tools | undefined
+  /** Whether it must call one. Default `'auto'`: it decides. */
+  toolChoice?: ToolChoice | undefined
+  /** Rounds of calls after which no more are run, 1 to 1000. Default 8. */
+  maxToolRounds?: number | undefined
   /** Ends the generation: it rejects with the signal's reason, as `fetch` does. */
   signal?: AbortSignal | undefined
 }
@@ -144,6 +161,12 @@ export interface Chunk {
   /** Whole code points; may be empty while a code point or a stop text is incomplete. */
   readonly text: string
   readonly tokens: number[]
+  /** With tools: the round of the model's turn, from 1 on. Text of a round may turn out to precede calls. */
+  readonly round?: number
+  /** With tools: the model made this call, which is run now. */
+  readonly toolCall?: ToolCall
+  /** With tools: what came of a call. */
+  readonly toolResult?: ToolOutcome
 }
 
 /** Tokens that a generation took and gave. */
@@ -170,9 +193,9 @@ export interface Timings {
 
 /**
  * Why a generation ended: the model ended it or a stop text came; the token limit or the end of the
- * context was reached; `cancel()` was called.
+ * context was reached; `cancel()` was called; the model wants more rounds of tools than `maxToolRounds`.
  */
-export type FinishReason = 'stop' | 'length' | 'abort'
+export type FinishReason = 'stop' | 'length' | 'abort' | 'tool-rounds'
 
 /** A whole generation. */
 export interface Result {
@@ -183,6 +206,10 @@ export interface Result {
   readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: Timings
+  /** The calls that were run, in order, with their results; of all rounds. */
+  readonly toolCalls: readonly ToolOutcome[]
+  /** With tools: what the turn adds to the conversation: calls, results, and the answer. */
+  readonly messages?: readonly Message[]
 }
 
 /** What a loaded model is, and the sizes it was loaded with. */

@@ -84,7 +84,8 @@ test('awaiting gives the whole result', async () => {
       decodeMs: 8,
       prefillTokensPerSecond: 300,
       decodeTokensPerSecond: 500
-    }
+    },
+    toolCalls: []
   })
 })
 

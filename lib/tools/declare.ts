@@ -1,0 +1,125 @@
+/** The tools of a call, checked: what options.ts takes them for. */
+import { describe, isRecord, type Rule } from '../check.js'
+import { badArgument, unsupported } from '../errors.js'
+import type { ToolDefinition } from './protocol.js'
+import type { Tool, ToolChoice } from './types.js'
+import { type Validator, validator } from './validate.js'
+
+/** A tool that was checked. */
+export interface DeclaredTool {
+  readonly definition: ToolDefinition
+  /** The arguments as `run` takes them, or what is wrong with them. */
+  check(args: Record<string, unknown>): Promise<CheckedArguments>
+  readonly run: Tool['run']
+}
+
+export type CheckedArguments =
+  | { readonly args: Record<string, unknown> }
+  | { readonly problem: string }
+
+const maxTools = 1024
+
+export const toolsRule: Rule<ReadonlyMap<string, DeclaredTool>> = {
+  expected: `an object of up to ${maxTools} tools, name → { description, schema, run }`,
+  fallback: new Map(),
+  accept(value) {
+    if (!isRecord(value) || Object.keys(value).length > maxTools) return undefined
+    return new Map(Object.entries(value).map(([name, tool]) => [name, declare(name, tool)]))
+  }
+}
+
+export const toolChoiceRule: Rule<ToolChoice> = {
+  expected: "'auto', 'none', 'required' or { name }",
+  fallback: 'auto',
+  accept(value) {
+    if (value === 'auto' || value === 'none' || value === 'required') return value
+    return isRecord(value) && typeof value.name === 'string' ? { name: value.name } : undefined
+  }
+}
+
+/** What the options say together; throws where they do not fit. */
+export function checkTools(tools: ReadonlyMap<string, DeclaredTool>, choice: ToolChoice): void {
+  if (typeof choice === 'object' && !tools.has(choice.name)) {
+    const known = [...tools.keys()].join(', ') || 'none'
+    throw badArgument(
+      `generate options: toolChoice: no tool ${describe(choice.name)}; tools: ${known}`
+    )
+  }
+  if (choice === 'required' && tools.size === 0) {
+    throw badArgument("generate options: toolChoice 'required' needs tools")
+  }
+}
+
+function declare(name: string, tool: unknown): DeclaredTool {
+  const what = `generate options: tools.${name}`
+  if (!/^[\w-]{1,64}$/.test(name)) {
+    throw badArgument(`${what}: a name has 1 to 64 letters, digits, _ and -`)
+  }
+  if (!isRecord(tool)) {
+    throw badArgument(`${what}: expected { description, schema, run }, got ${describe(tool)}`)
+  }
+  const { description, schema, run } = tool
+  if (typeof description !== 'string') {
+    throw badArgument(`${what}: description must be a text, got ${describe(description)}`)
+  }
+  if (typeof run !== 'function') {
+    throw badArgument(`${what}: run must be a function, got ${describe(run)}`)
+  }
+  const parameters = toJsonSchema(schema, what)
+  const validate = validator(parameters, `${what}: schema`)
+  return {
+    definition: { name, description, parameters },
+    check: (args) => checkArguments(args, validate, schema),
+    run: (args, context) => (run as Tool['run']).call(tool as unknown as Tool, args, context)
+  }
+}
+
+/** A copy, so that nothing changes it while it is in use. */
+function toJsonSchema(schema: unknown, what: string): object {
+  if (schema === undefined) return { type: 'object', properties: {} }
+  const standard = standardOf(schema)
+  const given = standard ? fromStandard(standard, what) : schema
+  try {
+    const copy: unknown = JSON.parse(JSON.stringify(given))
+    if (isRecord(copy)) return { type: 'object', properties: {}, ...copy }
+  } catch {} // told below
+  throw badArgument(`${what}: schema must be a JSON Schema of an object, got ${describe(given)}`)
+}
+
+/** The part of the Standard Schema interfaces that is used here. */
+interface Standard {
+  validate?: (value: unknown) => unknown
+  jsonSchema?: { input?: (options: { target: string }) => unknown }
+  vendor?: unknown
+}
+
+function standardOf(schema: unknown): Standard | undefined {
+  const holds = (typeof schema === 'object' || typeof schema === 'function') && schema !== null
+  const standard = holds ? (schema as { '~standard'?: unknown })['~standard'] : undefined
+  return isRecord(standard) ? (standard as Standard) : undefined
+}
+
+function fromStandard({ jsonSchema, vendor }: Standard, what: string): unknown {
+  if (typeof jsonSchema?.input === 'function') return jsonSchema.input({ target: 'draft-2020-12' })
+  throw unsupported(
+    `${what}: schema: this version of ${String(vendor)} gives no JSON Schema of it; ` +
+      'make one (as with z.toJSONSchema) and give that'
+  )
+}
+
+async function checkArguments(
+  args: Record<string, unknown>,
+  validate: Validator,
+  schema: unknown
+): Promise<CheckedArguments> {
+  const problem = validate(args)
+  if (problem !== undefined) return { problem }
+  const standard = standardOf(schema)
+  if (typeof standard?.validate !== 'function') return { args }
+  const checked = (await standard.validate(args)) as { value?: unknown; issues?: unknown }
+  if (Array.isArray(checked.issues)) {
+    const [issue] = checked.issues as { message?: unknown }[]
+    return { problem: String(issue?.message ?? 'they do not fit the schema') }
+  }
+  return { args: checked.value as Record<string, unknown> }
+}
