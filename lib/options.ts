@@ -12,8 +12,7 @@ import {
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
 import { nearestName } from './suggest.js'
-import { checkTools, type DeclaredTool, toolChoiceRule, toolsRule } from './tools/declare.js'
-import type { ToolChoice } from './tools/types.js'
+import { checkTools, type ToolSettings, toolRules } from './tools/declare.js'
 import type {
   BenchmarkRow,
   KernelLimits,
@@ -42,7 +41,7 @@ export interface LoadSettings extends Sizes {
 }
 
 /** Generate options, checked, with the defaults filled in. */
-export interface GenerateSettings {
+export interface GenerateSettings extends ToolSettings {
   maxTokens: number // 0: until the context is full
   temperature: number
   topK: number
@@ -60,9 +59,6 @@ export interface GenerateSettings {
   priority: number
   timeout: number // milliseconds; 0: none
   cacheKey: string
-  tools: ReadonlyMap<string, DeclaredTool>
-  toolChoice: ToolChoice
-  maxToolRounds: number
   signal: AbortSignal | undefined
 }
 
@@ -370,9 +366,7 @@ const generateTable: OptionTable<GenerateSettings> = {
     priority: integer(-100, 100, 0),
     timeout: integer(1, maxInt, 0),
     cacheKey,
-    tools: toolsRule,
-    toolChoice: toolChoiceRule,
-    maxToolRounds: integer(1, 1000, 8),
+    ...toolRules,
     signal: signalRule
   },
   later: {
@@ -420,7 +414,7 @@ export const checkKernelBenchmark = (given: unknown) => checkOptions(kernelBench
 /** @internal As `checkLoad`. */
 export const checkGenerate = (given: unknown): GenerateSettings => {
   const settings = checkOptions(generateTable, given)
-  checkTools(settings.tools, settings.toolChoice)
+  checkTools(settings)
   return settings
 }
 export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)

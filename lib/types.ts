@@ -4,7 +4,7 @@
  * Options are checked against the tables of options.ts, which state the same ranges and defaults.
  */
 
-import type { ToolCall, ToolChoice, ToolOutcome, Tools } from './tools/types.js'
+import type { ToolCall, ToolOptions, ToolOutcome } from './tools/types.js'
 
 /** One turn of a conversation. */
 export interface Message {
@@ -70,7 +70,7 @@ export interface LoadOptions {
 export type EstimateOptions = Omit<LoadOptions, 'maxQueue' | 'onProgress' | 'signal'>
 
 /** Sampling, limits and stopping of one generation. */
-export interface GenerateOptions {
+export interface GenerateOptions extends ToolOptions {
   /** Most tokens to generate, 1 to 2147483647. Default: until the context is full. */
   maxTokens?: number | undefined
   /** 0 to 100; 0 takes the likeliest token each time (greedy). Default 0.8. */
@@ -112,15 +112,6 @@ export interface GenerateOptions {
   timeout?: number | undefined
   /** Cached beginnings of prompts are shared among requests of the same key alone. Default `''`. */
   cacheKey?: string | undefined
-  /**
-   * What the model may call while it answers messages. Its calls are run, all of a round at once, and it
-   * is told their results, until it answers without a call.
-   */
-  tools?: Tools | undefined
-  /** Whether it must call one. Default `'auto'`: it decides. */
-  toolChoice?: ToolChoice | undefined
-  /** Rounds of calls after which no more are run, 1 to 1000. Default 8. */
-  maxToolRounds?: number | undefined
   /** Ends the generation: it rejects with the signal's reason, as `fetch` does. */
   signal?: AbortSignal | undefined
 }

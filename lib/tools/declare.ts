@@ -1,5 +1,5 @@
 /** The tools of a call, checked: what options.ts takes them for. */
-import { describe, isRecord, type Rule } from '../check.js'
+import { describe, integer, isRecord, type Rule } from '../check.js'
 import { badArgument, unsupported } from '../errors.js'
 import type { ToolDefinition } from './protocol.js'
 import type { Tool, ToolChoice } from './types.js'
@@ -19,7 +19,7 @@ export type CheckedArguments =
 
 const maxTools = 1024
 
-export const toolsRule: Rule<ReadonlyMap<string, DeclaredTool>> = {
+const tools: Rule<ReadonlyMap<string, DeclaredTool>> = {
   expected: `an object of up to ${maxTools} tools, name → { description, schema, run }`,
   fallback: new Map(),
   accept(value) {
@@ -28,7 +28,7 @@ export const toolsRule: Rule<ReadonlyMap<string, DeclaredTool>> = {
   }
 }
 
-export const toolChoiceRule: Rule<ToolChoice> = {
+const toolChoice: Rule<ToolChoice> = {
   expected: "'auto', 'none', 'required' or { name }",
   fallback: 'auto',
   accept(value) {
@@ -37,15 +37,24 @@ export const toolChoiceRule: Rule<ToolChoice> = {
   }
 }
 
-/** What the options say together; throws where they do not fit. */
-export function checkTools(tools: ReadonlyMap<string, DeclaredTool>, choice: ToolChoice): void {
-  if (typeof choice === 'object' && !tools.has(choice.name)) {
+/** The options of tools, checked. */
+export interface ToolSettings {
+  tools: ReadonlyMap<string, DeclaredTool>
+  toolChoice: ToolChoice
+  maxToolRounds: number
+}
+
+export const toolRules = { tools, toolChoice, maxToolRounds: integer(1, 1000, 8) }
+
+/** Throws where the options do not fit each other. */
+export function checkTools({ tools, toolChoice }: ToolSettings): void {
+  if (typeof toolChoice === 'object' && !tools.has(toolChoice.name)) {
     const known = [...tools.keys()].join(', ') || 'none'
     throw badArgument(
-      `generate options: toolChoice: no tool ${describe(choice.name)}; tools: ${known}`
+      `generate options: toolChoice: no tool ${describe(toolChoice.name)}; tools: ${known}`
     )
   }
-  if (choice === 'required' && tools.size === 0) {
+  if (toolChoice === 'required' && tools.size === 0) {
     throw badArgument("generate options: toolChoice 'required' needs tools")
   }
 }

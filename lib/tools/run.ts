@@ -54,9 +54,11 @@ export class ToolRun implements Running {
 
   start(): void {
     const { signal } = this.#order.settings
-    if (signal?.aborted) return this.#fail(signal.reason)
-    signal?.addEventListener('abort', this.#abort, { once: true })
-    this.#ask(this.#prefill())
+    if (signal?.aborted) this.#fail(signal.reason)
+    else {
+      signal?.addEventListener('abort', this.#abort, { once: true })
+      this.#ask(this.#prefill())
+    }
   }
 
   /** Ends quietly: a round that runs with what it has, tools without. */
@@ -92,22 +94,26 @@ export class ToolRun implements Running {
 
   /** The next round: the model's turn. */
   #ask(prefill = ''): void {
+    const { maxTokens, timeout } = this.#order.settings
+    const used = this.#ends.reduce((sum, { usage }) => sum + usage.completionTokens, 0)
+    const left = Math.ceil(timeout - (performance.now() - this.#begun))
+    if (maxTokens > 0 && used >= maxTokens) this.#finish('length')
+    else if (timeout > 0 && left <= 0) this.#fail(timeoutError(timeout))
+    else {
+      this.#send(prefill, {
+        maxTokens: maxTokens === 0 ? 0 : maxTokens - used,
+        timeout: timeout === 0 ? 0 : left
+      })
+    }
+  }
+
+  #send(prefill: string, limits: Pick<Order['settings'], 'maxTokens' | 'timeout'>): void {
     this.#round++
     const { settings, sequence } = this.#order
     const scanner = new CallScanner(this.#talk.syntax, prefill)
-    const { maxTokens, timeout } = settings
-    const used = this.#ends.reduce((sum, { usage }) => sum + usage.completionTokens, 0)
-    if (maxTokens > 0 && used >= maxTokens) return this.#finish('length')
-    const left = Math.ceil(timeout - (performance.now() - this.#begun))
-    if (timeout > 0 && left <= 0) return this.#fail(timeoutError(timeout))
     const messages = [...this.#talk.messages, ...this.#added]
     const order: Order = {
-      settings: {
-        ...settings,
-        maxTokens: maxTokens === 0 ? 0 : maxTokens - used,
-        timeout: timeout === 0 ? 0 : left,
-        signal: undefined
-      },
+      settings: { ...settings, ...limits, signal: undefined }, // the signal is heard here
       sequence,
       prepare: () => this.#talk.render(messages, prefill),
       onClosed: () => this.#closed()
@@ -157,10 +163,9 @@ export class ToolRun implements Running {
 
   /** The model made calls: `text` came before them. */
   #call(text: string, written: readonly WrittenCall[]): void {
+    if (this.#cancelled) this.#finish('abort', text)
+    else if (this.#round > this.#order.settings.maxToolRounds) this.#finish('tool-rounds', text)
     if (this.#ended) return
-    const { settings } = this.#order
-    if (this.#cancelled) return this.#finish('abort', text)
-    if (this.#round > settings.maxToolRounds) return this.#finish('tool-rounds', text)
     const calls = this.#numbered(written)
     for (const { id, name, arguments: args } of calls) {
       const toolCall = Object.freeze({ id, name, arguments: args })

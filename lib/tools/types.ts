@@ -36,6 +36,19 @@ export interface ToolContext {
  */
 export type ToolChoice = 'auto' | 'none' | 'required' | { readonly name: string }
 
+/** The options of a generation that are of tools. */
+export interface ToolOptions {
+  /**
+   * What the model may call while it answers messages. Its calls are run, all of a round at once, and it
+   * is told their results, until it answers without a call.
+   */
+  tools?: Tools | undefined
+  /** Whether it must call one. Default `'auto'`: it decides. */
+  toolChoice?: ToolChoice | undefined
+  /** Rounds of calls after which no more are run, 1 to 1000. Default 8. */
+  maxToolRounds?: number | undefined
+}
+
 /** A call that the model made. */
 export interface ToolCall {
   /** Unique in its conversation. */

@@ -40,8 +40,7 @@ function generate(options: GenerateOptions = {}, messages = question) {
   })
 }
 
-const text = (index = -1) =>
-  (fake.requests.at(index)?.prompt as NativeSegment[]).map((segment) => segment.text).join('')
+const text = () => (fake.last.prompt as NativeSegment[]).map((segment) => segment.text).join('')
 
 /** Plays one answer of the model, piece by piece, and waits until tools that answer at once have. */
 async function say(answer: string, end: Parameters<FakeModel['step']>[2] = {}) {
