@@ -5,10 +5,10 @@
  * time and a memory budget of its own.
  */
 import { createContext, runInContext } from 'node:vm'
-import { Template } from '@huggingface/jinja'
 import type { NativeSegment } from '../native.js'
 import type { TemplateMessage } from '../tools/native.js'
 import { guardMessages, splitAtMarks } from './guard.js'
+import { ChatTemplate } from './jinja.js'
 import type { ChatVocab } from './segments.js'
 
 /** What the process is asked. */
@@ -42,17 +42,21 @@ function answer({ template, messages, tools = [], vocab, budgetMs }: TemplateJob
   const render = (): TemplateAnswer => {
     const guarded = guardMessages(messages, vocab.controlPieces, template, tools)
     stage = 'parse'
-    const parsed = new Template(template)
+    const parsed = new ChatTemplate(template)
     stage = 'render'
-    const text = parsed.render({
+    const { text, tookLetters } = parsed.render({
       messages: guarded.messages,
       bos_token: vocab.bos,
       eos_token: vocab.eos,
       add_generation_prompt: true,
-      tools: tools.length === 0 ? null : guarded.tools
+      tools: tools.length === 0 ? null : guarded.tools,
+      documents: null
     })
-    if (typeof text !== 'string') return { stage, message: 'it gave no text' }
     if (text.length > maxOutput) return { stage, message: `it gave ${text.length} characters` }
+    const last = guarded.messages.at(-1)
+    if (tookLetters && last?.role === 'user' && !text.includes(last.content.trim())) {
+      return { stage, message: 'it takes a message for a list of parts, and left its text out' }
+    }
     return { segments: splitAtMarks(text, guarded.mark) }
   }
   try {
