@@ -1,15 +1,15 @@
 /** A loaded model on the inside: what Model and Session are two faces of. */
 import { type ChatFormat, chatFormat } from './chat/format.js'
-import { badArgument, CriaError, calling, callingNow, disposed } from './errors.js'
+import { badArgument, CriaError, calling, callingNow, disposed, unsupported } from './errors.js'
 import { tellStep } from './events.js'
 import { Generation } from './generation.js'
-import type { NativeModel, NativeUpdate } from './native.js'
+import type { NativeModel, NativeRequest, NativeUpdate } from './native.js'
 import { checkGenerate, type GenerateSettings } from './options.js'
 import { type Engine, type Order, type Prompt, Request } from './request.js'
 import type { Router } from './router.js'
 import { type ModelStats, toStats } from './stats.js'
 import { Tokenizer } from './tokenizer.js'
-import type { ModelInfo } from './types.js'
+import type { ModelInfo, Result } from './types.js'
 
 export class LoadedModel implements Engine {
   readonly native: NativeModel
@@ -74,8 +74,8 @@ export class LoadedModel implements Engine {
   }
 
   /** A generation that begins at once; what is wrong with the order rejects it. */
-  submit(makeOrder: () => Order): Generation {
-    return new Generation((control) => {
+  submit<R extends Result = Result>(makeOrder: () => Order): Generation<R> {
+    return new Generation<R>((control) => {
       let request: Request | undefined
       try {
         this.assertOpen()
@@ -104,6 +104,12 @@ export class LoadedModel implements Engine {
       }
     }
     return settings
+  }
+
+  /** What holds a text to its schema. This is where the grammar engine is asked. */
+  holding({ schema }: GenerateSettings): Partial<NativeRequest> {
+    if (!schema) return {}
+    throw unsupported('generate options: schema: this build has no engine for grammars')
   }
 
   newSequence(): number {

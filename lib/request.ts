@@ -42,6 +42,8 @@ export interface Engine {
   assertOpen(): void
   /** Throws ERR_CRIA_CONTEXT_OVERFLOW where a look at the prompt's length is enough to tell. */
   assertFits(prompt: Prompt): void
+  /** What holds the text to the settings' schema, as the native side takes it. */
+  holding(settings: GenerateSettings): Partial<NativeRequest>
 }
 
 /** Of a request that the engine did nothing for. */
@@ -96,7 +98,8 @@ export class Request implements UpdateSink {
       const { droppedMessages = 0, ...text } = prompt
       this.#droppedMessages = droppedMessages
       const place = { id: this.#id, sequence, priority, timeoutMs, cacheKey }
-      native.generate({ ...toSampling(settings), ...text, ...place })
+      const held = this.#engine.holding(settings)
+      native.generate({ ...toSampling(settings), ...text, ...place, ...held })
       tellStart(this.#about)
     } catch (error) {
       router.close(this.#id)
@@ -130,9 +133,26 @@ export class Request implements UpdateSink {
     if (error) this.#fail(error)
     else if (end.reason !== 'error') {
       const { reason, usage, timings } = end
-      this.#finish({ reason, droppedMessages: this.#droppedMessages, usage, timings })
+      this.#complete({ reason, droppedMessages: this.#droppedMessages, usage, timings })
     }
     this.#close()
+  }
+
+  /** With the value of a schema, where the text is a whole one; its library may take its time. */
+  #complete(end: Parameters<GenerationControl['finish']>[0]): void {
+    const { schema } = this.#order.settings
+    if (!schema || end.reason !== 'stop') {
+      this.#finish(end)
+      return
+    }
+    try {
+      const object = schema.parse(this.#control.text())
+      if (object instanceof Promise) {
+        object.then((value) => this.#finish({ ...end, object: value }), this.#fail)
+      } else this.#finish({ ...end, object })
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   lost(error: Error): void {
@@ -230,6 +250,7 @@ export function toSampling(settings: GenerateSettings): NativeSampling {
     timeout: ___,
     cacheKey: ____,
     onOverflow: _____,
+    schema: ______,
     seed,
     logitBias,
     ...same

@@ -4,6 +4,8 @@
  * Options are checked against the tables of options.ts, which state the same ranges and defaults.
  */
 
+import type { Schema } from './schema/infer.js'
+
 /** One turn of a conversation. */
 export interface Message {
   readonly role: 'system' | 'user' | 'assistant' | 'tool'
@@ -104,9 +106,17 @@ export interface GenerateOptions {
   timeout?: number | undefined
   /** Cached beginnings of prompts are shared among requests of the same key alone. Default `''`. */
   cacheKey?: string | undefined
+  /**
+   * Holds the text to the JSON of this JSON Schema, or of this schema of a library such as zod; the result
+   * has the value as `object`. What cannot be held to is an error that says where, before anything runs.
+   */
+  schema?: Schema | undefined
   /** Ends the generation: it rejects with the signal's reason, as `fetch` does. */
   signal?: AbortSignal | undefined
 }
+
+/** Options with a schema, which gives `result.object` its type. */
+export type SchemaOptions<S extends Schema> = GenerateOptions & { schema: S }
 
 /** How a conversation begins. */
 export interface SessionOptions {
@@ -183,6 +193,15 @@ export interface Result {
   readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: Timings
+}
+
+/** A whole generation that a schema was given for. */
+export interface ObjectResult<T> extends Result {
+  /**
+   * The value that the text is. Absent where the text was cut off: `finishReason` is `'length'` or
+   * `'abort'`.
+   */
+  readonly object?: T
 }
 
 /** What a loaded model is, and the sizes it was loaded with. */

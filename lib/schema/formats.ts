@@ -27,6 +27,18 @@ const ipv6 = [
 
 const label = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 const atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+// Without -- in a label, which stands for what only tables of Unicode tell; up to 185 characters.
+const hostLabel = '[A-Za-z0-9](?:-?[A-Za-z0-9]){0,30}'
+const escaped = '%[0-9A-Fa-f]{2}'
+const unreserved = "A-Za-z0-9._~!$&'()*+,;=\\-"
+const segments = (first: string) => `${first}(?:/(?:[${unreserved}:@]|${escaped})*)*`
+const pathCharacters = `(?:[${unreserved}:@/?]|${escaped})*`
+// RFC 3986 but for addresses in brackets.
+const uri =
+  '[A-Za-z][A-Za-z0-9+.-]*:(?:' +
+  `//(?:(?:[${unreserved}:]|${escaped})*@)?(?:[${unreserved}]|${escaped})*(?::[0-9]{0,5})?${segments('')}|` +
+  `/?${segments(`(?:[${unreserved}:@]|${escaped})+`)}|/?` +
+  `)(?:\\?${pathCharacters})?(?:#${pathCharacters})?`
 const time8601 = 'T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)'
 const days = '(?:[0-9]+Y(?:[0-9]+M(?:[0-9]+D)?)?|[0-9]+M(?:[0-9]+D)?|[0-9]+D)'
 
@@ -40,6 +52,8 @@ const patterns: Readonly<Record<string, string>> = {
   ipv6: `(?:${ipv6})`,
   // No quoted local parts, no address literals; up to 64 characters before the @.
   email: `(?=[^@]{1,64}@)${atom}(?:\\.${atom})*@${label}(?:\\.${label}){0,3}`,
+  hostname: `${hostLabel}(?:\\.${hostLabel}){0,2}`,
+  uri,
   'json-pointer': '(?:/(?:[^~/]|~[01])*)*',
   'relative-json-pointer': '(?:0|[1-9][0-9]*)(?:#|(?:/(?:[^~/]|~[01])*)*)'
 }

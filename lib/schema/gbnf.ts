@@ -136,9 +136,9 @@ export class Grammar {
       const expr = pruned.get(name)
       if (!expr) continue
       const line = `${name} ::= ${print(expr, true)}\n`
-      length += line.length
+      length += Buffer.byteLength(line)
       if (length > this.#limits.length) {
-        throw tooComplex('', `its grammar is longer than ${this.#limits.length} characters`)
+        throw tooComplex('', `its grammar is longer than ${this.#limits.length} bytes`)
       }
       lines.push(line)
     }

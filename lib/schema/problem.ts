@@ -11,7 +11,7 @@ export interface SchemaLimits {
   readonly steps: number
   /** Rules of the grammar. */
   readonly rules: number
-  /** UTF-16 units of the grammar. */
+  /** Bytes of the grammar. */
   readonly length: number
 }
 
@@ -20,7 +20,7 @@ export const defaultLimits: SchemaLimits = {
   depth: 200,
   steps: 400_000,
   rules: 20_000,
-  length: 4 * 2 ** 20
+  length: 2 ** 21 // what the native side reads of a grammar
 }
 
 /** Counts work, and ends it with a typed error where there is too much. */

@@ -164,6 +164,7 @@ export class Values {
       const inner = this.document.child(place, 'not')
       if (keywords.size === 1) return this.#meetAll(found, this.#casesAt(inner), path)
     }
+    if (place.value === true || keywords.size === 0) return []
     if (found.every((one) => one.kind === 'literal')) {
       const denied = this.#casesAt(place)
       return found.filter((one) => !denied.some((other) => admits(this, other, one.value)))
