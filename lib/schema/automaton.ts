@@ -119,8 +119,48 @@ export interface Dfa {
 }
 
 interface Product {
-  readonly parts: readonly ReadonlySet<number>[]
+  readonly parts: readonly number[] // a state of each condition's own automaton
   readonly length: number
+}
+
+/** The deterministic automaton of one condition, found as it is asked for. */
+class Lazy {
+  readonly #nfa: Nfa
+  readonly #alphabet: Alphabet
+  readonly #known = new Map<string, number>()
+  readonly #sets: ReadonlySet<number>[] = []
+  readonly #next: number[][] = []
+
+  constructor(nfa: Nfa, alphabet: Alphabet) {
+    this.#nfa = nfa
+    this.#alphabet = alphabet
+    this.#find(nfa.start)
+  }
+
+  step(state: number, letter: number): number {
+    const row = this.#next[state] as number[]
+    row[letter] ??= this.#find(
+      this.#nfa.step(this.#sets[state] ?? [], (this.#alphabet[letter] as Letter).within)
+    )
+    return row[letter] as number
+  }
+
+  accepts(state: number): boolean {
+    return this.#nfa.accepts(this.#sets[state] ?? new Set())
+  }
+
+  isDead(state: number): boolean {
+    return this.#sets[state]?.size === 0
+  }
+
+  #find(set: ReadonlySet<number>): number {
+    const key = [...set].sort().join()
+    const found = this.#known.get(key)
+    if (found !== undefined) return found
+    this.#known.set(key, this.#sets.length)
+    this.#next.push([])
+    return this.#sets.push(set) - 1
+  }
 }
 
 /** Whether a text satisfies the condition. */
@@ -148,49 +188,62 @@ export function product(
 ): Dfa | undefined {
   const nfas = conditions.map(({ regex }) => new Nfa(regex, budget, path))
   const alphabet = partition(nfas, budget, path)
+  const parts = nfas.map((nfa) => new Lazy(nfa, alphabet))
   // Beyond `longest` the length makes no difference any more.
   const longest = max === Number.POSITIVE_INFINITY ? min : max + 1
   const known = new Map<string, number>()
   const states: Product[] = []
   const steps: { set: CodePoints; to: number }[][] = []
   const find = (state: Product): number => {
-    const key = `${state.length}:${state.parts.map((part) => [...part].sort().join()).join('/')}`
+    const key = `${state.length}:${state.parts.join()}`
     const found = known.get(key)
     if (found !== undefined) return found
     if (states.length >= maxStates)
       throw tooComplex(path, `more than ${maxStates} states of a text`)
     known.set(key, states.length)
-    states.push(state)
-    return states.length - 1
+    return states.push(state) - 1
   }
-  find({ parts: nfas.map(({ start }) => start), length: 0 })
-  const hopeless = ({ parts, length }: Product) =>
-    length > max || parts.some((part, i) => part.size === 0 && !conditions[i]?.negated)
+  find({ parts: nfas.map(() => 0), length: 0 })
   for (let index = 0; index < states.length; index++) {
-    const { parts, length } = states[index] as Product
+    const { parts: at, length: before } = states[index] as Product
+    const length = Math.min(before + 1, longest)
     const targets = new Map<number, CodePoints[]>()
-    for (const { set, within } of alphabet) {
-      const next = parts.map((part, i) => (nfas[i] as Nfa).step(part, within))
-      const state = { parts: next, length: Math.min(length + 1, longest) }
-      if (hopeless(state)) continue
-      const to = find(state)
+    budget.spend(1 + (alphabet.length >> 2), path)
+    for (let letter = 0; letter < alphabet.length && length <= max; letter++) {
+      const next = at.map((state, i) => (parts[i] as Lazy).step(state, letter))
+      const hopeless = next.some((state, i) => parts[i]?.isDead(state) && !conditions[i]?.negated)
+      if (hopeless) continue
+      const to = find({ parts: next, length })
+      const { set } = alphabet[letter] as Letter
       const sets = targets.get(to)
       if (sets) sets.push(set)
       else targets.set(to, [set])
     }
-    steps.push([...targets].map(([to, sets]) => ({ to, set: codePoints(sets.flat()) })))
+    steps.push(
+      [...targets].map(([to, sets]) => ({
+        to,
+        set: sets.length === 1 ? (sets[0] as CodePoints) : codePoints(sets.flat())
+      }))
+    )
   }
   const accepts = states.map(
-    ({ parts, length }) =>
+    ({ parts: at, length }) =>
       length >= min &&
       length <= max &&
-      parts.every((part, i) => (nfas[i] as Nfa).accepts(part) !== conditions[i]?.negated)
+      at.every((state, i) => (parts[i] as Lazy).accepts(state) !== conditions[i]?.negated)
   )
   return trim({ steps, accepts })
 }
 
+/** Characters that no condition tells apart, and which sets they are in. */
+interface Letter {
+  readonly set: CodePoints
+  readonly within: (set: CodePoints) => boolean
+}
+type Alphabet = readonly Letter[]
+
 /** The characters in as few sets as the conditions can tell apart. */
-function partition(nfas: readonly Nfa[], budget: Budget, path: string) {
+function partition(nfas: readonly Nfa[], budget: Budget, path: string): Alphabet {
   const sets = new Set<CodePoints>()
   for (const { states } of nfas) for (const { set } of states) if (set) sets.add(set)
   const bounds = new Set([0, 0xd800, 0xe000, 0x110000])

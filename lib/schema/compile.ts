@@ -110,7 +110,10 @@ class Compiler {
   #caseExpr(found: Exclude<Case, { kind: 'literal' }>, path: string): Expr {
     switch (found.kind) {
       case 'number':
-        return numberExpr(found, path)
+        if (found.low || found.high || found.power !== undefined) return numberExpr(found, path)
+        return this.#grammar.shared(found.integer ? 'integer' : 'number', () =>
+          numberExpr(found, path)
+        )
       case 'string':
         return this.#texts.string(found, path)
       case 'array':

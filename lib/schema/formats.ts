@@ -25,8 +25,7 @@ const ipv6 = [
   `(?:(?:${group}:){0,6}${group})?::`
 ].join('|')
 
-const label = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
-const atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+const atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 // Without -- in a label, which stands for what only tables of Unicode tell; up to 185 characters.
 const hostLabel = '[A-Za-z0-9](?:-?[A-Za-z0-9]){0,30}'
 const escaped = '%[0-9A-Fa-f]{2}'
@@ -50,8 +49,8 @@ const patterns: Readonly<Record<string, string>> = {
   uuid: '[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}',
   ipv4,
   ipv6: `(?:${ipv6})`,
-  // No quoted local parts, no address literals; up to 64 characters before the @.
-  email: `(?=[^@]{1,64}@)${atom}(?:\\.${atom})*@${label}(?:\\.${label}){0,3}`,
+  // No quoted local parts, no address literals; up to 63 characters before the @.
+  email: `${atom}(?:\\.?${atom}){0,31}@${hostLabel}(?:\\.${hostLabel}){0,2}`,
   hostname: `${hostLabel}(?:\\.${hostLabel}){0,2}`,
   uri,
   'json-pointer': '(?:/(?:[^~/]|~[01])*)*',

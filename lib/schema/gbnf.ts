@@ -55,6 +55,7 @@ const block = 256
 
 export class Grammar {
   readonly #rules = new Map<string, Expr>()
+  readonly #shared = new Map<string, Expr>()
   readonly #limits: SchemaLimits
 
   constructor(limits: SchemaLimits) {
@@ -83,6 +84,15 @@ export class Grammar {
     const name = this.name(hint)
     this.set(name, expr)
     return { kind: 'rule', name }
+  }
+
+  /** The rule of that name, which many places share. */
+  shared(name: string, make: () => Expr): Expr {
+    const known = this.#shared.get(name)
+    if (known) return known
+    const rule = this.rule(name, make())
+    this.#shared.set(name, rule)
+    return rule
   }
 
   /**

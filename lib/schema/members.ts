@@ -43,10 +43,11 @@ export class Members {
       ...found.required
     ])
     const members: Member[] = []
+    const requiredNames = new Set(found.required)
     for (const name of names) {
       values.budget.spend(1 + found.layers.length, path)
       const allowed = found.names.every((all) => values.admits(all, name))
-      const required = found.required.includes(name)
+      const required = requiredNames.has(name)
       if (!allowed && !required) continue
       const value = allowed ? this.#in.ruleOf(memberOf(values.budget, found, name)) : nothing
       members.push({ expr: seq(text(`${JSON.stringify(name)}:`), space, value), required })

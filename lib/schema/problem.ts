@@ -16,10 +16,10 @@ export interface SchemaLimits {
 }
 
 export const defaultLimits: SchemaLimits = {
-  values: 400_000,
+  values: 50_000,
   depth: 200,
-  steps: 400_000,
-  rules: 20_000,
+  steps: 60_000,
+  rules: 8_000,
   length: 2 ** 21 // what the native side reads of a grammar
 }
 

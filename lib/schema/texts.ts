@@ -38,7 +38,6 @@ const plain = complement(mustEscape)
 export class Texts {
   readonly #grammar: Grammar
   readonly #budget: Budget
-  #char: Expr | undefined
 
   constructor(grammar: Grammar, budget: Budget) {
     this.#grammar = grammar
@@ -51,6 +50,11 @@ export class Texts {
     const [only] = conditions
     if (only && conditions.length === 1 && !only.negated && min === 0 && max === unlimited) {
       return seq(quote, this.#regex(only.regex), quote)
+    }
+    const same = only && conditions.length === 1 && !only.negated && onlyRepeat(only.regex)
+    if (same) {
+      const [least, most] = [Math.max(min, same.min), Math.min(max, same.max)]
+      return seq(quote, this.#grammar.times(this.#one(same.set), least, most), quote)
     }
     const dfa = product(conditions, min, max, this.#budget, path)
     return dfa ? seq(quote, this.#automaton(dfa), quote) : nothing
@@ -65,8 +69,7 @@ export class Texts {
 
   /** Any character, in any spelling that JSON has; surrogates only in pairs. */
   #any(): Expr {
-    this.#char ??= this.#grammar.rule('char', anyChar())
-    return this.#char
+    return this.#grammar.shared('char', anyChar)
   }
 
   /** After a beginning that all of `names` go on from; depth is bounded by making a rule of each. */
@@ -88,12 +91,12 @@ export class Texts {
         ...[...branches.keys()].map((char) => single(char.codePointAt(0) as number))
       )
       options.push(
-        seq(canonical(intersect(all, complement(seen))), repeat(this.#any(), 0, unlimited), quote)
+        seq(this.#one(intersect(all, complement(seen))), repeat(this.#any(), 0, unlimited), quote)
       )
       for (const [char, longer] of branches) {
         const rule = this.#grammar.name('name')
         options.push(
-          seq(canonical(single(char.codePointAt(0) as number)), { kind: 'rule', name: rule })
+          seq(this.#one(single(char.codePointAt(0) as number)), { kind: 'rule', name: rule })
         )
         queue.push({ rule, names: longer, at: at + 1 })
       }
@@ -102,10 +105,21 @@ export class Texts {
     return { kind: 'rule', name: root }
   }
 
+  /** One character of the set, spelt as JSON.stringify spells it. */
+  #one(set: CodePoints): Expr {
+    const raw = intersect(set, plain)
+    const escaped = intersect(set, mustEscape)
+    const every = escaped.length === mustEscape.length && countOf(escaped) === countOf(mustEscape)
+    const special = every
+      ? [this.#grammar.shared('escaped', () => alt(escapes(mustEscape)))]
+      : escapes(escaped)
+    return alt([...(raw.length > 0 ? [chars(raw)] : []), ...special])
+  }
+
   #regex(regex: Regex): Expr {
     switch (regex.kind) {
       case 'set':
-        return canonical(regex.set)
+        return this.#one(regex.set)
       case 'seq':
         return seq(...regex.parts.map((part) => this.#regex(part)))
       case 'alt':
@@ -127,7 +141,7 @@ export class Texts {
     const names = steps.map(() => this.#grammar.name('text'))
     steps.forEach((list, index) => {
       const options: Expr[] = list.map(({ set, to }) =>
-        seq(canonical(set), { kind: 'rule', name: names[to] as string })
+        seq(this.#one(set), { kind: 'rule', name: names[to] as string })
       )
       const more = alt(options)
       const name = names[index] as string
@@ -159,17 +173,29 @@ function anyChar(): Expr {
   return alt([chars(plain), seq(text('\\'), escaped)])
 }
 
-/** One character of the set, spelt as JSON.stringify spells it. */
-export function canonical(set: CodePoints): Expr {
+function countOf(set: CodePoints): number {
+  return set.reduce((sum, [from, to]) => sum + to - from + 1, 0)
+}
+
+/** Those of the set that must be escaped, spelt as JSON.stringify spells them. */
+function escapes(set: CodePoints): Expr[] {
   const options: Expr[] = []
-  const raw = intersect(set, plain)
-  if (raw.length > 0) options.push(chars(raw))
-  const escaped = intersect(set, mustEscape)
-  for (let code = 0; code <= 0x5c && escaped.length > 0; code++) {
-    if (has(escaped, code))
-      options.push(text(JSON.stringify(String.fromCharCode(code)).slice(1, -1)))
+  for (let code = 0; code <= 0x5c && set.length > 0; code++) {
+    if (has(set, code)) options.push(text(JSON.stringify(String.fromCharCode(code)).slice(1, -1)))
   }
-  return alt(options)
+  return options
+}
+
+/** The set of `set{m,n}` and nothing else, which any length may narrow. */
+function onlyRepeat(regex: Regex): { set: CodePoints; min: number; max: number } | undefined {
+  if (regex.kind === 'seq' && regex.parts.length === 1) return onlyRepeat(regex.parts[0] as Regex)
+  if (regex.kind === 'alt' && regex.options.length === 1) {
+    return onlyRepeat(regex.options[0] as Regex)
+  }
+  if (regex.kind !== 'repeat') return undefined
+  let { of } = regex
+  while (of.kind === 'seq' && of.parts.length === 1) of = of.parts[0] as Regex
+  return of.kind === 'set' ? { set: of.set, min: regex.min, max: regex.max } : undefined
 }
 
 function isNullable(regex: Regex): boolean {

@@ -96,6 +96,7 @@ export class Values {
   #listed({ keywords, place }: Schema): readonly Case[] | undefined {
     const list = keywords.get('enum')
     const values = isArray(list) ? list : undefined
+    this.budget.spend(values?.length ?? 0, pathOf(place))
     const constant = keywords.get('const')
     if (constant === undefined) return values?.map(literalCase)
     if (values && !values.some((value) => same(value, constant))) {
