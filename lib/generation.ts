@@ -2,21 +2,21 @@
 
 import { Feed, type FeedReader } from './feed.js'
 import type { NativeEnd } from './native.js'
-import type { ToolOutcome } from './tools/types.js'
-import type { Chunk, Message, Result, Timings, Usage } from './types.js'
+import type { ToolNews, ToolOutcome } from './tools/types.js'
+import type { Chunk, Message, ObjectResult, Result, Timings, Usage } from './types.js'
 
 /** How the side that makes a generation feeds it. Whatever comes after the end is ignored. */
 export interface GenerationControl {
   /** `news`: what else a chunk tells; one of a call or a result comes without text. */
-  push(text: string, tokens: number[], news?: ChunkNews): void
+  push(text: string, tokens: number[], news?: ToolNews): void
   /** What came so far stays with who read it, but is not part of the result. */
   restart(): void
+  /** All that was pushed. */
+  text(): string
   /** Ends it with all that was pushed; gives the result, or undefined where it had ended before. */
   finish(end: GenerationEnd): Result | undefined
   fail(error: unknown): void
 }
-
-export type ChunkNews = Pick<Chunk, 'round' | 'toolCall' | 'toolResult'>
 
 /** What a single request needs of it. */
 export type RequestControl = Omit<GenerationControl, 'restart'>
@@ -36,6 +36,8 @@ export interface GenerationEnd {
   readonly timings: NativeEnd['timings']
   readonly toolCalls?: readonly ToolOutcome[]
   readonly messages?: readonly Message[]
+  /** The value of a schema, where the text is a whole one. */
+  readonly object?: unknown
 }
 
 /**
@@ -51,9 +53,9 @@ export interface GenerationEnd {
  * - An error that nobody awaits or iterates is dropped: there is never an `unhandledRejection` from
  *   a generation itself (a promise made of it with `then` is the caller's own).
  */
-export class Generation implements PromiseLike<Result>, AsyncIterable<Chunk> {
+export class Generation<R extends Result = Result> implements PromiseLike<R>, AsyncIterable<Chunk> {
   readonly #feed: Feed<Chunk>
-  readonly #result: Promise<Result>
+  readonly #result: Promise<R>
   readonly #running: Running
 
   /** @internal */
@@ -63,28 +65,31 @@ export class Generation implements PromiseLike<Result>, AsyncIterable<Chunk> {
       pause: () => this.#running.pause(),
       resume: () => this.#running.resume()
     })
-    let settle!: { resolve(result: Result): void; reject(error: unknown): void }
+    let settle!: { resolve(result: R): void; reject(error: unknown): void }
     this.#result = new Promise((resolve, reject) => {
       settle = { resolve, reject }
     })
     this.#result.catch(() => {}) // told to whoever awaits or iterates
-    this.#running = start(makeControl(this.#feed, settle))
+    // The order that `start` makes decides what the result has, as the types of its caller say.
+    const { resolve, reject } = settle
+    const resolveAs = (result: Result) => resolve(result as R)
+    this.#running = start(makeControl(this.#feed, { resolve: resolveAs, reject }))
   }
 
   // biome-ignore lint/suspicious/noThenProperty: a generation is awaited for its result.
-  then<A = Result, B = never>(
-    onResult?: ((result: Result) => A | PromiseLike<A>) | null,
+  then<A = R, B = never>(
+    onResult?: ((result: R) => A | PromiseLike<A>) | null,
     onError?: ((error: unknown) => B | PromiseLike<B>) | null
   ): Promise<A | B> {
     this.#feed.wantAll()
     return this.#result.then(onResult, onError)
   }
 
-  catch<B = never>(onError?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<Result | B> {
+  catch<B = never>(onError?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<R | B> {
     return this.then(undefined, onError)
   }
 
-  finally(onEnd?: (() => void) | null): Promise<Result> {
+  finally(onEnd?: (() => void) | null): Promise<R> {
     this.#feed.wantAll()
     return this.#result.finally(onEnd)
   }
@@ -171,18 +176,19 @@ function makeControl(
       texts = []
       tokens = []
     },
-    finish({ reason, droppedMessages, usage, timings, toolCalls = [], messages }) {
+    text: () => texts.join(''),
+    finish({ reason, droppedMessages, usage, timings, toolCalls = [], ...more }) {
       if (ended) return undefined
       ended = true
-      const result: Result = {
+      const result: ObjectResult<unknown> = {
+        ...more,
         text: texts.join(''),
         tokens,
         finishReason: reason,
         droppedMessages,
         usage,
         timings: withRates(timings, usage),
-        toolCalls,
-        ...(messages && { messages })
+        toolCalls
       }
       feed.end()
       settle.resolve(result)

@@ -1,17 +1,17 @@
 /** A loaded model on the inside: what Model and Session are two faces of. */
 import { type ChatFormat, chatFormat } from './chat/format.js'
-import { badArgument, CriaError, calling, callingNow, disposed } from './errors.js'
+import { badArgument, CriaError, calling, callingNow, disposed, unsupported } from './errors.js'
 import { tellStep } from './events.js'
 import { Generation } from './generation.js'
-import type { NativeModel, NativeUpdate } from './native.js'
+import type { NativeModel, NativeRequest, NativeUpdate } from './native.js'
 import { checkGenerate, type GenerateSettings } from './options.js'
-import { type Order, type Prompt, Request } from './request.js'
+import { type Order, type Prompt, Request, type RoundSettings } from './request.js'
 import type { Router } from './router.js'
 import { type ModelStats, toStats } from './stats.js'
 import { Tokenizer } from './tokenizer.js'
 import { type ToolEngine, ToolRun } from './tools/run.js'
 import { type ToolSyntax, toolSyntax } from './tools/syntax.js'
-import type { ModelInfo } from './types.js'
+import type { ModelInfo, Result } from './types.js'
 
 export class LoadedModel implements ToolEngine {
   readonly native: NativeModel
@@ -81,8 +81,8 @@ export class LoadedModel implements ToolEngine {
   }
 
   /** A generation that begins at once; what is wrong with the order rejects it. */
-  submit(makeOrder: () => Order): Generation {
-    return new Generation((control) => {
+  submit<R extends Result = Result>(makeOrder: () => Order): Generation<R> {
+    return new Generation<R>((control) => {
       let request: Request | ToolRun | undefined
       try {
         this.assertOpen()
@@ -114,6 +114,15 @@ export class LoadedModel implements ToolEngine {
       }
     }
     return settings
+  }
+
+  /** Whether texts can be held to a grammar. */
+  readonly canHold: boolean = false
+
+  /** What holds a text to its grammar or schema. This is where the grammar engine is asked. */
+  holding({ schema, constraint }: RoundSettings): Partial<NativeRequest> {
+    if ((constraint ?? schema?.gbnf) === undefined) return {}
+    throw unsupported('generate options: schema: this build has no engine for grammars')
   }
 
   newSequence(): number {

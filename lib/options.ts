@@ -11,6 +11,7 @@ import {
   signalRule
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
+import { type PreparedSchema, prepareSchema } from './schema/option.js'
 import { nearestName } from './suggest.js'
 import { checkTools, type ToolSettings, toolRules } from './tools/declare.js'
 import type {
@@ -59,6 +60,7 @@ export interface GenerateSettings extends ToolSettings {
   priority: number
   timeout: number // milliseconds; 0: none
   cacheKey: string
+  schema: PreparedSchema | undefined
   signal: AbortSignal | undefined
 }
 
@@ -346,6 +348,12 @@ const cacheKey: Rule<string> = {
   accept: (value) => (typeof value === 'string' && value.length <= maxKeyLength ? value : undefined)
 }
 
+const schema: Rule<PreparedSchema | undefined> = {
+  expected: 'a JSON Schema, or a schema of a library that has ~standard',
+  fallback: undefined,
+  accept: prepareSchema
+}
+
 const generateTable: OptionTable<GenerateSettings> = {
   what: 'generate options',
   rules: {
@@ -367,10 +375,10 @@ const generateTable: OptionTable<GenerateSettings> = {
     timeout: integer(1, maxInt, 0),
     cacheKey,
     ...toolRules,
+    schema,
     signal: signalRule
   },
   later: {
-    schema: 'output held to a JSON schema',
     grammar: 'output held to a grammar',
     logprobs: 'log-probabilities of the tokens'
   }
@@ -412,8 +420,11 @@ export const checkBenchmark = (given: unknown) => checkOptions(benchmarkTable, g
 /** @internal As `checkLoad`. */
 export const checkKernelBenchmark = (given: unknown) => checkOptions(kernelBenchmarkTable, given)
 /** @internal As `checkLoad`. */
-export const checkGenerate = (given: unknown): GenerateSettings => {
+export function checkGenerate(given: unknown): GenerateSettings {
   const settings = checkOptions(generateTable, given)
+  if (settings.schema && settings.stop.length > 0) {
+    throw badArgument('generate options: give schema or stop: a text of a schema ends by itself')
+  }
   checkTools(settings)
   return settings
 }

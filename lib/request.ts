@@ -20,9 +20,14 @@ export type Prompt = Pick<NativeRequest, 'prompt' | 'bos' | 'trimStart'> & {
   readonly droppedMessages?: number
 }
 
+/** Settings of a request; `constraint`: a grammar in GBNF that its text is held to, before `schema`. */
+export interface RoundSettings extends GenerateSettings {
+  constraint?: string | undefined
+}
+
 /** What a request needs to run. */
 export interface Order {
-  readonly settings: GenerateSettings
+  readonly settings: RoundSettings
   /** The conversation it belongs to; 0: none. */
   readonly sequence: number
   /** Throws what is wrong with the prompt; a promise where a template takes its time. */
@@ -45,6 +50,8 @@ export interface Engine {
   assertOpen(): void
   /** Throws ERR_CRIA_CONTEXT_OVERFLOW where a look at the prompt's length is enough to tell. */
   assertFits(prompt: Prompt): void
+  /** What holds the text to the settings' schema, as the native side takes it. */
+  holding(settings: RoundSettings): Partial<NativeRequest>
 }
 
 /** Of a request that the engine did nothing for. */
@@ -100,7 +107,8 @@ export class Request implements UpdateSink {
       const { droppedMessages = 0, ...text } = prompt
       this.#droppedMessages = droppedMessages
       const place = { id: this.#id, sequence, priority, timeoutMs, cacheKey }
-      native.generate({ ...toSampling(settings), ...text, ...place })
+      const held = this.#engine.holding(settings)
+      native.generate({ ...toSampling(settings), ...text, ...place, ...held })
       tellStart(this.#about)
       if (this.#paused) this.pause()
     } catch (error) {
@@ -135,9 +143,26 @@ export class Request implements UpdateSink {
     if (error) this.#fail(error)
     else if (end.reason !== 'error') {
       const { reason, usage, timings } = end
-      this.#finish({ reason, droppedMessages: this.#droppedMessages, usage, timings })
+      this.#complete({ reason, droppedMessages: this.#droppedMessages, usage, timings })
     }
     this.#close()
+  }
+
+  /** With the value of a schema, where the text is a whole one; its library may take its time. */
+  #complete(end: Parameters<RequestControl['finish']>[0]): void {
+    const { schema } = this.#order.settings
+    if (!schema || end.reason !== 'stop') {
+      this.#finish(end)
+      return
+    }
+    try {
+      const object = schema.parse(this.#control.text())
+      if (object instanceof Promise) {
+        object.then((value) => this.#finish({ ...end, object: value }), this.#fail)
+      } else this.#finish({ ...end, object })
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   lost(error: Error): void {
@@ -230,7 +255,7 @@ function randomSeed(): bigint {
 }
 
 /** Settings as the addon takes them. */
-export function toSampling(settings: GenerateSettings): NativeSampling {
+export function toSampling(settings: RoundSettings): NativeSampling {
   const {
     signal: _,
     priority: __,
@@ -240,6 +265,8 @@ export function toSampling(settings: GenerateSettings): NativeSampling {
     tools: ______,
     toolChoice: _______,
     maxToolRounds: ________,
+    schema: _________,
+    constraint: __________,
     seed,
     logitBias,
     ...same

@@ -7,8 +7,16 @@ import type { LoadedModel } from './loaded.js'
 import { checkSession, type GenerateSettings } from './options.js'
 import { talk } from './prompt.js'
 import type { Order } from './request.js'
+import type { InferSchema, Schema } from './schema/infer.js'
 import { localPath } from './source.js'
-import type { GenerateOptions, Message, SavedSession, SessionOptions } from './types.js'
+import type {
+  GenerateOptions,
+  Message,
+  ObjectResult,
+  SavedSession,
+  SchemaOptions,
+  SessionOptions
+} from './types.js'
 
 /**
  * A conversation with a model. Each `send` renders the whole conversation through the chat template;
@@ -48,6 +56,11 @@ export class Session {
    * or an aborted signal leaves the conversation as it was. A second `send` while one runs rejects
    * with ERR_CRIA_BAD_ARGUMENT.
    */
+  send<const S extends Schema>(
+    text: string,
+    options: SchemaOptions<S>
+  ): Generation<ObjectResult<InferSchema<S>>>
+  send(text: string, options?: GenerateOptions): Generation
   send(text: string, options?: GenerateOptions): Generation {
     const generation = this.#model.submit(() => this.#turn(text, options))
     if (this.#busy) this.#last ??= generation

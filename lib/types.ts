@@ -4,7 +4,8 @@
  * Options are checked against the tables of options.ts, which state the same ranges and defaults.
  */
 
-import type { ToolCall, ToolOptions, ToolOutcome } from './tools/types.js'
+import type { Schema } from './schema/infer.js'
+import type { ToolCall, ToolNews, ToolOptions, ToolOutcome } from './tools/types.js'
 
 /** One turn of a conversation. */
 export interface Message {
@@ -112,9 +113,17 @@ export interface GenerateOptions extends ToolOptions {
   timeout?: number | undefined
   /** Cached beginnings of prompts are shared among requests of the same key alone. Default `''`. */
   cacheKey?: string | undefined
+  /**
+   * Holds the text to the JSON of this JSON Schema, or of this schema of a library such as zod; the result
+   * has the value as `object`. What cannot be held to is an error that says where, before anything runs.
+   */
+  schema?: Schema | undefined
   /** Ends the generation: it rejects with the signal's reason, as `fetch` does. */
   signal?: AbortSignal | undefined
 }
+
+/** Options with a schema, which gives `result.object` its type. */
+export type SchemaOptions<S extends Schema> = GenerateOptions & { schema: S }
 
 /** How a conversation begins. */
 export interface SessionOptions {
@@ -148,16 +157,10 @@ export interface DecodeOptions {
 }
 
 /** What one step of the engine brought. */
-export interface Chunk {
+export interface Chunk extends ToolNews {
   /** Whole code points; may be empty while a code point or a stop text is incomplete. */
   readonly text: string
   readonly tokens: number[]
-  /** With tools: the round of the model's turn, from 1 on. Text of a round may turn out to precede calls. */
-  readonly round?: number
-  /** With tools: the model made this call, which is run now. */
-  readonly toolCall?: ToolCall
-  /** With tools: what came of a call. */
-  readonly toolResult?: ToolOutcome
 }
 
 /** Tokens that a generation took and gave. */
@@ -201,6 +204,15 @@ export interface Result {
   readonly toolCalls: readonly ToolOutcome[]
   /** With tools: what the turn adds to the conversation: calls, results, and the answer. */
   readonly messages?: readonly Message[]
+}
+
+/** A whole generation that a schema was given for. */
+export interface ObjectResult<T> extends Result {
+  /**
+   * The value that the text is. Absent where the text was cut off: `finishReason` is `'length'` or
+   * `'abort'`.
+   */
+  readonly object?: T
 }
 
 /** What a loaded model is, and the sizes it was loaded with. */

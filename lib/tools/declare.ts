@@ -1,6 +1,7 @@
 /** The tools of a call, checked: what options.ts takes them for. */
 import { describe, integer, isRecord, type Rule } from '../check.js'
-import { badArgument, unsupported } from '../errors.js'
+import { badArgument, CriaError } from '../errors.js'
+import { jsonSchemaOf, standardOf } from '../schema/standard.js'
 import type { ToolDefinition } from './protocol.js'
 import type { Tool, ToolChoice } from './types.js'
 import { type Validator, validator } from './validate.js'
@@ -95,25 +96,13 @@ function toJsonSchema(schema: unknown, what: string): object {
   throw badArgument(`${what}: schema must be a JSON Schema of an object, got ${describe(given)}`)
 }
 
-/** The part of the Standard Schema interfaces that is used here. */
-interface Standard {
-  validate?: (value: unknown) => unknown
-  jsonSchema?: { input?: (options: { target: string }) => unknown }
-  vendor?: unknown
-}
-
-function standardOf(schema: unknown): Standard | undefined {
-  const holds = (typeof schema === 'object' || typeof schema === 'function') && schema !== null
-  const standard = holds ? (schema as { '~standard'?: unknown })['~standard'] : undefined
-  return isRecord(standard) ? (standard as Standard) : undefined
-}
-
-function fromStandard({ jsonSchema, vendor }: Standard, what: string): unknown {
-  if (typeof jsonSchema?.input === 'function') return jsonSchema.input({ target: 'draft-2020-12' })
-  throw unsupported(
-    `${what}: schema: this version of ${String(vendor)} gives no JSON Schema of it; ` +
-      'make one (as with z.toJSONSchema) and give that'
-  )
+function fromStandard(standard: Record<string, unknown>, what: string): unknown {
+  try {
+    return jsonSchemaOf(standard)
+  } catch (error) {
+    if (!(error instanceof CriaError)) throw error
+    throw new CriaError(error.code, `${what}: ${error.message}`, { cause: error })
+  }
 }
 
 async function checkArguments(
@@ -125,7 +114,10 @@ async function checkArguments(
   if (problem !== undefined) return { problem }
   const standard = standardOf(schema)
   if (typeof standard?.validate !== 'function') return { args }
-  const checked = (await standard.validate(args)) as { value?: unknown; issues?: unknown }
+  const checked = (await standard.validate.call(standard, args)) as {
+    value?: unknown
+    issues?: unknown
+  }
   if (Array.isArray(checked.issues)) {
     const [issue] = checked.issues as { message?: unknown }[]
     return { problem: String(issue?.message ?? 'they do not fit the schema') }

@@ -8,6 +8,7 @@ import type { NativeTokenizer } from '../native.js'
 import { type Engine, nothing, type Order, type Prompt, Request } from '../request.js'
 import type { Message } from '../types.js'
 import { execute, type NumberedCall, type Told } from './execute.js'
+import { toolGrammar } from './grammar.js'
 import { CallScanner } from './scan.js'
 import { addEnds } from './sum.js'
 import type { ToolSyntax, WrittenCall } from './syntax.js'
@@ -25,6 +26,8 @@ export interface ToolTalk {
 export interface ToolEngine extends Engine {
   readonly native: Engine['native'] & { readonly tokenizer: Pick<NativeTokenizer, 'pieceOf'> }
   readonly controlIds: ReadonlySet<number>
+  /** Whether answers can be held to a grammar. */
+  readonly canHold: boolean
 }
 
 export class ToolRun implements Running {
@@ -85,11 +88,28 @@ export class ToolRun implements Running {
     this.#request?.cancel()
   }
 
-  /** How the first answer begins, where it must be a call. */
+  /** How the first answer begins, where it must be a call and cannot be held to one. */
   #prefill(): string {
     const { toolChoice, tools } = this.#order.settings
-    if (tools.size === 0 || (typeof toolChoice === 'string' && toolChoice !== 'required')) return ''
-    return this.#talk.syntax.prefill(typeof toolChoice === 'object' ? toolChoice.name : undefined)
+    if (toolChoice === 'auto' || toolChoice === 'none' || tools.size === 0) return ''
+    const { syntax } = this.#talk
+    if (this.#engine.canHold) return syntax.opener
+    return syntax.prefill(typeof toolChoice === 'object' ? toolChoice.name : undefined)
+  }
+
+  /** What the answer of this round is held to. */
+  #constraint(): string | undefined {
+    const { toolChoice, tools, schema } = this.#order.settings
+    if (!this.#engine.canHold) return schema?.gbnf
+    const required = this.#round === 1 && toolChoice !== 'auto'
+    const named =
+      typeof toolChoice === 'object' && required ? tools.get(toolChoice.name) : undefined
+    return toolGrammar({
+      tools: named ? [named] : [...tools.values()],
+      syntax: this.#talk.syntax,
+      required,
+      answer: schema?.gbnf
+    })
   }
 
   /** The next round: the model's turn. */
@@ -112,8 +132,10 @@ export class ToolRun implements Running {
     const { settings, sequence } = this.#order
     const scanner = new CallScanner(this.#talk.syntax, prefill)
     const messages = [...this.#talk.messages, ...this.#added]
+    const constraint = this.#constraint()
     const order: Order = {
-      settings: { ...settings, ...limits, signal: undefined }, // the signal is heard here
+      // The signal is heard here, and only the last round's text is of the schema.
+      settings: { ...settings, ...limits, signal: undefined, schema: undefined, constraint },
       sequence,
       prepare: () => this.#talk.render(messages, prefill),
       onClosed: () => this.#closed()
@@ -134,6 +156,7 @@ export class ToolRun implements Running {
       push(text, tokens)
     }
     return {
+      text: () => all,
       push: (text, tokens) => {
         let shown = scanner.push(text)
         for (const token of tokens) {
@@ -151,7 +174,7 @@ export class ToolRun implements Running {
         if (!cut && text !== '') show(text, [])
         this.#ends.push(end)
         if (calls && !cut) this.#call(all, calls)
-        else this.#finish(end.reason, all)
+        else this.#answer(end.reason, all)
         return undefined
       },
       fail: (error) => {
@@ -223,11 +246,34 @@ export class ToolRun implements Running {
     })
   }
 
-  #finish(reason: GenerationEnd['reason'], text = ''): void {
+  /** The answer is no call: with a schema, its value is made. */
+  #answer(reason: GenerationEnd['reason'], text: string): void {
+    const { schema } = this.#order.settings
+    if (!schema || reason !== 'stop') {
+      this.#finish(reason, text)
+      return
+    }
+    const finish = (object: unknown) => this.#finish(reason, text, { object })
+    try {
+      const object = schema.parse(text)
+      if (object instanceof Promise) object.then(finish, (error) => this.#fail(error))
+      else finish(object)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #finish(reason: GenerationEnd['reason'], text = '', more: { object?: unknown } = {}): void {
     if (!this.#end()) return
     const messages = [...this.#added, Object.freeze({ role: 'assistant' as const, content: text })]
     const sum = this.#ends.length > 0 ? addEnds(this.#ends) : nothing
-    const result = this.#control.finish({ ...sum, reason, messages, toolCalls: this.#outcomes })
+    const result = this.#control.finish({
+      ...sum,
+      ...more,
+      reason,
+      messages,
+      toolCalls: this.#outcomes
+    })
     this.#order.onSettled?.(result)
     this.#rest()
   }

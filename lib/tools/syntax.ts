@@ -20,6 +20,19 @@ export interface ToolSyntax {
   readonly bare: boolean
   /** What an answer that must be a call begins with; `name`: of the tool that it must call. */
   prefill(name?: string): string
+  /** How a grammar writes a call: its keys, what stands around it, and how several are listed. */
+  readonly written: {
+    readonly name: string
+    readonly arguments: string
+    readonly open?: string
+    readonly close?: string
+    readonly list?: 'always' | 'several'
+    readonly alone?: boolean
+  }
+  /** Characters that no text begins with where a grammar tells it from calls. */
+  readonly begins: string
+  /** What comes before a call that a grammar writes: a control token, which is no text. */
+  readonly opener: string
   /** Whether the template takes but one call in a message. */
   readonly single: boolean
   /**
@@ -34,6 +47,9 @@ const hermes: ToolSyntax = {
   openers: ['<tool_call>'],
   bare: false,
   prefill: (name) => `<tool_call>\n${callStart('name', name, 'arguments')}`,
+  written: { name: 'name', arguments: 'arguments', open: '<tool_call>\n', close: '\n</tool_call>' },
+  begins: '<',
+  opener: '',
   single: false,
   parse(text) {
     const bodies = text.split('<tool_call>').slice(1)
@@ -46,6 +62,9 @@ const mistral: ToolSyntax = {
   openers: ['[TOOL_CALLS]'],
   bare: true,
   prefill: (name) => `[TOOL_CALLS] [${callStart('name', name, 'arguments')}`,
+  written: { name: 'name', arguments: 'arguments', list: 'always' },
+  begins: '{\\[',
+  opener: '[TOOL_CALLS] ',
   single: false,
   parse(text) {
     const parts = text.split('[TOOL_CALLS]')
@@ -67,6 +86,9 @@ const llama3: ToolSyntax = {
   openers: ['<|python_tag|>'],
   bare: true,
   prefill: (name) => callStart('name', name, 'parameters'),
+  written: { name: 'name', arguments: 'parameters', alone: true },
+  begins: '{\\[',
+  opener: '',
   single: true,
   parse(text) {
     const tagged = text.split('<|python_tag|>')
@@ -81,6 +103,9 @@ export const protocol: ToolSyntax = {
   openers: [],
   bare: true,
   prefill: (name) => callStart('tool', name, 'arguments'),
+  written: { name: 'tool', arguments: 'arguments', list: 'several' },
+  begins: '{\\[',
+  opener: '',
   single: false,
   parse: (text) => bareCalls(text, 'tool')
 }

@@ -68,3 +68,13 @@ export interface ToolOutcome extends ToolCall {
   /** The round that it was made in, from 1 on. */
   readonly round: number
 }
+
+/** What a chunk tells of tools besides text; absent without tools. */
+export interface ToolNews {
+  /** The round of the model's turn, from 1 on. Text of a round may turn out to precede calls. */
+  readonly round?: number
+  /** The model made this call, which is run now. */
+  readonly toolCall?: ToolCall
+  /** What came of a call. */
+  readonly toolResult?: ToolOutcome
+}

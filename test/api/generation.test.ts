@@ -30,7 +30,8 @@ function generate(
     assertOpen() {
       if (!isOpen) throw new CriaError('ERR_CRIA_DISPOSED', 'gone')
     },
-    assertFits() {}
+    assertFits() {},
+    holding: () => ({})
   }
   return new Generation((control) => {
     const order = { settings: checkGenerate(options), sequence: 0, prepare }

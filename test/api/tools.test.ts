@@ -5,6 +5,7 @@ import { LoadedModel } from '../../lib/loaded.js'
 import type { NativeSegment } from '../../lib/native.js'
 import { toOrder } from '../../lib/prompt.js'
 import { Session } from '../../lib/session.js'
+import { prefixed } from '../../lib/tools/grammar.js'
 import type { Tool } from '../../lib/tools/types.js'
 import type { Chunk, GenerateOptions, Message } from '../../lib/types.js'
 import { FakeModel } from './support/fake.js'
@@ -497,5 +498,72 @@ describe('what tools takes', () => {
     await expect(
       generate({ tools: { a: { description: '', schema: plain, run } } })
     ).rejects.toMatchObject({ code: 'ERR_CRIA_UNSUPPORTED' })
+  })
+})
+
+describe('where answers can be held to a grammar', () => {
+  beforeEach(() => {
+    const holding = ({ constraint }: { constraint?: string }) => ({ grammar: constraint })
+    Object.assign(loaded, { canHold: true, holding })
+  })
+  const grammar = () => (fake.last as unknown as { grammar?: string }).grammar?.split('\n')
+
+  test('calls have one of arguments, and text is free', async () => {
+    const generation = generate()
+    expect(grammar()?.slice(0, 4)).toEqual([
+      'root ::= calls | text',
+      'text ::= ([^{\\[] .*)?',
+      'call ::= call-0',
+      'call-0 ::= "{\\"tool\\": \\"weather\\", \\"arguments\\": " t0-root "}"'
+    ])
+    expect(grammar()?.at(-1)).toBe('calls ::= call | "[" call (", " call){0,15} "]"')
+    await say('Hm.')
+    await generation
+  })
+
+  test('a required call is held to it, in the first round alone', async () => {
+    const other = { ...weather, schema: { type: 'object', unevaluatedItems: 1 } }
+    await expect(generate({ tools: { weather, other } })).rejects.toThrow('unevaluatedItems')
+    const generation = generate({ tools: { a: weather, b: weather }, toolChoice: { name: 'b' } })
+    expect(text().endsWith(' [/INST]')).toBe(true)
+    expect(grammar()?.[0]).toBe('root ::= calls')
+    expect(grammar()?.join('\n')).toContain('\\"tool\\": \\"b\\"')
+    expect(grammar()?.join('\n')).not.toContain('\\"tool\\": \\"a\\"')
+    await say('{"tool": "b", "arguments": {"city": "Rome"}}')
+    expect(grammar()?.[0]).toBe('root ::= calls | text')
+    expect(grammar()?.join('\n')).toContain('\\"tool\\": \\"a\\"')
+    await say('Clear.')
+    expect((await generation).toolCalls).toHaveLength(1)
+  })
+
+  test('with a schema, the answer is of the schema', async () => {
+    const schema = {
+      type: 'object',
+      properties: { sky: { enum: ['clear', 'grey'] } },
+      required: ['sky']
+    }
+    const generation = generate({ schema })
+    expect(grammar()?.[0]).toBe('root ::= calls | a-root')
+    expect(grammar()?.join('\n')).toContain('clear')
+    await say(call('Rome'))
+    await say('{"sky": "clear"}')
+    expect(await generation).toMatchObject({ object: { sky: 'clear' }, text: '{"sky": "clear"}' })
+    const cut = generate({ schema })
+    await say('{"sky": "cl', { reason: 'length' })
+    expect(await cut).toMatchObject({ finishReason: 'length' })
+    expect(await cut).not.toHaveProperty('object')
+  })
+
+  test('names of rules are told from texts, sets and counts', () => {
+    const gbnf = '# of a\nroot ::= "a \\" b" [a-z\\]c] x-y{1,2} | root # b\nx-y ::= "c"'
+    expect(prefixed(gbnf, 'p-')).toBe(
+      '# of a\np-root ::= "a \\" b" [a-z\\]c] p-x-y{1,2} | p-root # b\np-x-y ::= "c"'
+    )
+  })
+})
+
+test('a schema without an engine for grammars rejects', async () => {
+  await expect(generate({ schema: { type: 'object' } })).rejects.toMatchObject({
+    code: 'ERR_CRIA_UNSUPPORTED'
   })
 })
