@@ -44,6 +44,13 @@ Part Builder::byte(char c) {
 //   [E1-EC EE EF] ──▶ [80-BF] ─────────┘
 //   [E0] ──▶ [A0-BF] ──────────────────┘ …
 Part Builder::character(const CharSet& set) {
+  const std::vector<CodeRange> ranges = set.ranges();
+  if (ranges.back().last <= 0x7F) {
+    ByteSet one;
+    for (const auto [first, last] : ranges)
+      for (size_t byte = first; byte <= last; ++byte) one.set(byte);
+    return bytes(one);
+  }
   const uint32_t end = add({});
   std::unordered_map<uint64_t, uint32_t> tails;  // by the range and the node after it
   std::vector<std::pair<uint32_t, ByteSet>> heads;  // by the node after them
@@ -66,7 +73,7 @@ Part Builder::character(const CharSet& set) {
     for (size_t byte = sequence[0].first; byte <= sequence[0].last; ++byte)
       heads[at->second].second.set(byte);
   };
-  for (const CodeRange& range : set.ranges()) for_each_utf8(range, take);
+  for (const CodeRange& range : ranges) for_each_utf8(range, take);
 
   uint32_t start = add({Op::kBytes, set_of(heads[0].second), heads[0].first});
   for (size_t i = 1; i < heads.size(); ++i) {
@@ -165,14 +172,15 @@ Program Builder::finish() {
   return std::move(program_);
 }
 
-/// Leads every edge past the jumps. Each jump was made to be overtaken once: there is no circle of
-/// jumps alone, for a loop has a kSplit.
+/// Leads every edge past the jumps. There is no circle of jumps alone, for a loop has a kSplit; what
+/// is repeated no times at all still ends with a jump to nowhere.
 void Builder::skip_jumps() {
   std::vector<Node>& nodes = program_.nodes;
   std::vector<uint32_t> passed;
   const auto target = [&](uint32_t node) {
     passed.clear();
-    for (; nodes[node].op == Op::kJump; node = nodes[node].next) passed.push_back(node);
+    for (; nodes[node].op == Op::kJump && nodes[node].next != UINT32_MAX; node = nodes[node].next)
+      passed.push_back(node);
     for (const uint32_t jump : passed) nodes[jump].next = node;  // the next who comes saves the way
     return node;
   };

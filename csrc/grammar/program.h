@@ -32,7 +32,7 @@ enum class Op : uint8_t {
 struct Node {
   Op op = Op::kJump;
   uint32_t arg = 0;
-  uint32_t next = 0;
+  uint32_t next = UINT32_MAX;  // of a kJump that was never led on
 };
 
 /// Made by `parse_gbnf` and `parse_regex`, and constant from then on.
