@@ -25,6 +25,8 @@ export interface GenerationEnd {
   readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: NativeEnd['timings']
+  /** With a grammar alone. */
+  readonly complete?: boolean | undefined
 }
 
 /**
@@ -155,7 +157,7 @@ function makeControl(
       for (const token of added) tokens.push(token)
       feed.push({ text, tokens: added })
     },
-    finish({ reason, droppedMessages, usage, timings }) {
+    finish({ reason, droppedMessages, usage, timings, complete }) {
       if (ended) return undefined
       ended = true
       const result: Result = {
@@ -164,7 +166,8 @@ function makeControl(
         finishReason: reason,
         droppedMessages,
         usage,
-        timings: withRates(timings, usage)
+        timings: withRates(timings, usage),
+        ...(complete === undefined ? {} : { complete })
       }
       feed.end()
       settle.resolve(result)

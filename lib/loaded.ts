@@ -3,7 +3,8 @@ import { type ChatFormat, chatFormat } from './chat/format.js'
 import { badArgument, CriaError, calling, callingNow, disposed } from './errors.js'
 import { tellStep } from './events.js'
 import { Generation } from './generation.js'
-import type { NativeModel, NativeUpdate } from './native.js'
+import { Grammars, type GrammarText } from './grammar.js'
+import type { NativeGrammar, NativeModel, NativeUpdate } from './native.js'
 import { checkGenerate, type GenerateSettings } from './options.js'
 import { type Engine, type Order, type Prompt, Request } from './request.js'
 import type { Router } from './router.js'
@@ -17,12 +18,14 @@ export class LoadedModel implements Engine {
   readonly info: ModelInfo
   readonly tokenizer: Tokenizer
   readonly renderChat: ChatFormat
+  readonly #grammars: Grammars
   #lastSequence = 0
   #disposal: Promise<void> | undefined
 
   constructor(native: NativeModel, router: Router) {
     this.native = native
     this.router = router
+    this.#grammars = new Grammars(native)
     router.onDelivered = (updates) => this.#tellStep(updates)
     this.info = Object.freeze({ ...native.info })
     this.tokenizer = new Tokenizer(native.tokenizer)
@@ -104,6 +107,11 @@ export class LoadedModel implements Engine {
       }
     }
     return settings
+  }
+
+  /** What an answer is held to, compiled once for each text. */
+  compileGrammar(grammar: GrammarText): Promise<NativeGrammar> {
+    return this.#grammars.compile(grammar)
   }
 
   newSequence(): number {

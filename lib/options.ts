@@ -11,6 +11,7 @@ import {
   signalRule
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
+import type { GrammarText } from './grammar.js'
 import { nearestName } from './suggest.js'
 import type {
   BenchmarkRow,
@@ -55,6 +56,7 @@ export interface GenerateSettings {
   stop: readonly string[]
   logitBias: ReadonlyMap<number, number>
   onOverflow: 'error' | 'shift'
+  grammar: GrammarText | undefined // also of a regex
   priority: number
   timeout: number // milliseconds; 0: none
   cacheKey: string
@@ -345,7 +347,31 @@ const cacheKey: Rule<string> = {
   accept: (value) => (typeof value === 'string' && value.length <= maxKeyLength ? value : undefined)
 }
 
-const generateTable: OptionTable<GenerateSettings> = {
+const maxGrammarLength = 2 ** 21
+
+const grammarText: Rule<string | undefined> = {
+  expected: `a text of up to ${maxGrammarLength} characters`,
+  fallback: undefined,
+  accept: (value) =>
+    typeof value === 'string' && value.length <= maxGrammarLength ? value : undefined
+}
+
+const regex: Rule<string | undefined> = {
+  expected: `a text of up to ${maxGrammarLength} characters, or a RegExp without flags other than u`,
+  fallback: undefined,
+  accept(value) {
+    if (!(value instanceof RegExp)) return grammarText.accept(value)
+    return value.flags.replace('u', '') === '' ? value.source : undefined
+  }
+}
+
+/** Generate options as given: what an answer is held to comes in one of several options. */
+type GivenSettings = Omit<GenerateSettings, 'grammar'> & {
+  grammar: string | undefined
+  regex: string | undefined
+}
+
+const generateTable: OptionTable<GivenSettings> = {
   what: 'generate options',
   rules: {
     maxTokens: integer(1, maxInt, 0),
@@ -362,6 +388,8 @@ const generateTable: OptionTable<GenerateSettings> = {
     stop,
     logitBias,
     onOverflow,
+    grammar: grammarText,
+    regex,
     priority: integer(-100, 100, 0),
     timeout: integer(1, maxInt, 0),
     cacheKey,
@@ -369,7 +397,6 @@ const generateTable: OptionTable<GenerateSettings> = {
   },
   later: {
     schema: 'output held to a JSON schema',
-    grammar: 'output held to a grammar',
     logprobs: 'log-probabilities of the tokens'
   }
 }
@@ -410,7 +437,15 @@ export const checkBenchmark = (given: unknown) => checkOptions(benchmarkTable, g
 /** @internal As `checkLoad`. */
 export const checkKernelBenchmark = (given: unknown) => checkOptions(kernelBenchmarkTable, given)
 /** @internal As `checkLoad`. */
-export const checkGenerate = (given: unknown) => checkOptions(generateTable, given)
+export function checkGenerate(given: unknown): GenerateSettings {
+  const { grammar, regex: pattern, ...settings } = checkOptions(generateTable, given)
+  if (grammar !== undefined && pattern !== undefined) {
+    throw badArgument('generate options: grammar and regex exclude each other; give one of them')
+  }
+  if (grammar !== undefined) return { ...settings, grammar: { syntax: 'gbnf', text: grammar } }
+  if (pattern !== undefined) return { ...settings, grammar: { syntax: 'regex', text: pattern } }
+  return { ...settings, grammar: undefined }
+}
 export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)
 export const checkDecode = (given: unknown) => checkOptions(decodeTable, given)
 export const checkSession = (given: unknown) => checkOptions(sessionTable, given)

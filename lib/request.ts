@@ -2,8 +2,10 @@
 import { CriaError, toCriaError } from './errors.js'
 import { type RequestStart, tellEnd, tellStart } from './events.js'
 import type { GenerationControl } from './generation.js'
+import type { GrammarText } from './grammar.js'
 import type {
   NativeEnd,
+  NativeGrammar,
   NativeModel,
   NativeRequest,
   NativeSampling,
@@ -42,6 +44,7 @@ export interface Engine {
   assertOpen(): void
   /** Throws ERR_CRIA_CONTEXT_OVERFLOW where a look at the prompt's length is enough to tell. */
   assertFits(prompt: Prompt): void
+  compileGrammar(grammar: GrammarText): Promise<NativeGrammar>
 }
 
 /** Of a request that the engine did nothing for. */
@@ -70,20 +73,23 @@ export class Request implements UpdateSink {
 
   /** Posts at once where the prompt is at hand, so that requests run in the order of the calls. */
   start(): void {
-    const { signal } = this.#order.settings
+    const { signal, grammar } = this.#order.settings
     try {
       this.#engine.assertOpen()
       if (signal?.aborted) throw signal.reason
       signal?.addEventListener('abort', this.#abort, { once: true })
       const prompt = this.#order.prepare()
-      if (prompt instanceof Promise) prompt.then(this.#post, this.#fail)
+      if (grammar) {
+        const both = Promise.all([prompt, this.#engine.compileGrammar(grammar)])
+        both.then(([text, compiled]) => this.#post(text, compiled), this.#fail)
+      } else if (prompt instanceof Promise) prompt.then((text) => this.#post(text), this.#fail)
       else this.#post(prompt)
     } catch (error) {
       this.#fail(error)
     }
   }
 
-  readonly #post = (prompt: Prompt): void => {
+  readonly #post = (prompt: Prompt, grammar?: NativeGrammar): void => {
     if (this.#ended) return
     const { native, router } = this.#engine
     try {
@@ -96,7 +102,7 @@ export class Request implements UpdateSink {
       const { droppedMessages = 0, ...text } = prompt
       this.#droppedMessages = droppedMessages
       const place = { id: this.#id, sequence, priority, timeoutMs, cacheKey }
-      native.generate({ ...toSampling(settings), ...text, ...place })
+      native.generate({ ...toSampling(settings), ...text, ...place, grammar })
       tellStart(this.#about)
     } catch (error) {
       router.close(this.#id)
@@ -129,8 +135,9 @@ export class Request implements UpdateSink {
     tellEnd(this.#about, end, error)
     if (error) this.#fail(error)
     else if (end.reason !== 'error') {
-      const { reason, usage, timings } = end
-      this.#finish({ reason, droppedMessages: this.#droppedMessages, usage, timings })
+      const { reason, usage, timings, grammarComplete: complete } = end
+      const droppedMessages = this.#droppedMessages
+      this.#finish({ reason, droppedMessages, usage, timings, complete })
     }
     this.#close()
   }
@@ -230,6 +237,7 @@ export function toSampling(settings: GenerateSettings): NativeSampling {
     timeout: ___,
     cacheKey: ____,
     onOverflow: _____,
+    grammar: ______,
     seed,
     logitBias,
     ...same

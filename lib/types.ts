@@ -90,6 +90,16 @@ export interface GenerateOptions {
   /** Added to the logit of each token id: -10000 to 10000, or `-Infinity` to ban the token. */
   logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined
   /**
+   * A grammar in GBNF that the text is held to, up to 2 MiB: docs/structured-output.md. Not together
+   * with `regex`. `result.complete` says whether the text is whole.
+   */
+  grammar?: string | undefined
+  /**
+   * A regular expression that the whole text matches: a text, or a RegExp without flags other than
+   * `u`. Not together with `grammar`.
+   */
+  regex?: string | RegExp | undefined
+  /**
    * What happens where messages do not fit the context with room for the answer: `'error'` (default)
    * rejects with ERR_CRIA_CONTEXT_OVERFLOW; `'shift'` leaves out the oldest turns, but not the system
    * message, and computes what is left. `result.droppedMessages` says how many.
@@ -183,6 +193,8 @@ export interface Result {
   readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: Timings
+  /** With `grammar` or `regex` alone: whether the text is whole, or was cut off within it. */
+  readonly complete?: boolean
 }
 
 /** What a loaded model is, and the sizes it was loaded with. */
