@@ -38,6 +38,8 @@ export interface GenerationEnd {
   readonly messages?: readonly Message[]
   /** The value of a schema, where the text is a whole one. */
   readonly object?: unknown
+  /** With a grammar alone. */
+  readonly complete?: boolean | undefined
 }
 
 /**
@@ -177,7 +179,7 @@ function makeControl(
       tokens = []
     },
     text: () => texts.join(''),
-    finish({ reason, droppedMessages, usage, timings, toolCalls = [], ...more }) {
+    finish({ reason, droppedMessages, usage, timings, toolCalls = [], complete, ...more }) {
       if (ended) return undefined
       ended = true
       const result: ObjectResult<unknown> = {
@@ -188,7 +190,8 @@ function makeControl(
         droppedMessages,
         usage,
         timings: withRates(timings, usage),
-        toolCalls
+        toolCalls,
+        ...(complete === undefined ? {} : { complete })
       }
       feed.end()
       settle.resolve(result)

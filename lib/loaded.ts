@@ -1,11 +1,12 @@
 /** A loaded model on the inside: what Model and Session are two faces of. */
 import { type ChatFormat, chatFormat } from './chat/format.js'
-import { badArgument, CriaError, calling, callingNow, disposed, unsupported } from './errors.js'
+import { badArgument, CriaError, calling, callingNow, disposed } from './errors.js'
 import { tellStep } from './events.js'
 import { Generation } from './generation.js'
-import type { NativeModel, NativeRequest, NativeUpdate } from './native.js'
+import { Grammars, type GrammarText } from './grammar.js'
+import type { NativeGrammar, NativeModel, NativeUpdate } from './native.js'
 import { checkGenerate, type GenerateSettings } from './options.js'
-import { type Order, type Prompt, Request, type RoundSettings } from './request.js'
+import { type Order, type Prompt, Request } from './request.js'
 import type { Router } from './router.js'
 import { type ModelStats, toStats } from './stats.js'
 import { Tokenizer } from './tokenizer.js'
@@ -22,12 +23,14 @@ export class LoadedModel implements ToolEngine {
   /** How this model writes its calls of tools. */
   readonly toolSyntax: ToolSyntax
   readonly controlIds: ReadonlySet<number>
+  readonly #grammars: Grammars
   #lastSequence = 0
   #disposal: Promise<void> | undefined
 
   constructor(native: NativeModel, router: Router) {
     this.native = native
     this.router = router
+    this.#grammars = new Grammars(native)
     router.onDelivered = (updates) => this.#tellStep(updates)
     this.info = Object.freeze({ ...native.info })
     this.tokenizer = new Tokenizer(native.tokenizer)
@@ -116,13 +119,9 @@ export class LoadedModel implements ToolEngine {
     return settings
   }
 
-  /** Whether texts can be held to a grammar. */
-  readonly canHold: boolean = false
-
-  /** What holds a text to its grammar or schema. This is where the grammar engine is asked. */
-  holding({ schema, constraint }: RoundSettings): Partial<NativeRequest> {
-    if ((constraint ?? schema?.gbnf) === undefined) return {}
-    throw unsupported('generate options: schema: this build has no engine for grammars')
+  /** What an answer is held to, compiled once for each text. */
+  compileGrammar(grammar: GrammarText): Promise<NativeGrammar> {
+    return this.#grammars.compile(grammar)
   }
 
   newSequence(): number {

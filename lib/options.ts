@@ -11,7 +11,9 @@ import {
   signalRule
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
-import { type PreparedSchema, prepareSchema } from './schema/option.js'
+import type { GrammarText } from './grammar.js'
+import { heldRules, heldTo } from './held.js'
+import type { PreparedSchema } from './schema/option.js'
 import { nearestName } from './suggest.js'
 import { checkTools, type ToolSettings, toolRules } from './tools/declare.js'
 import type {
@@ -57,6 +59,7 @@ export interface GenerateSettings extends ToolSettings {
   stop: readonly string[]
   logitBias: ReadonlyMap<number, number>
   onOverflow: 'error' | 'shift'
+  grammar: GrammarText | undefined // also of a regex
   priority: number
   timeout: number // milliseconds; 0: none
   cacheKey: string
@@ -348,13 +351,13 @@ const cacheKey: Rule<string> = {
   accept: (value) => (typeof value === 'string' && value.length <= maxKeyLength ? value : undefined)
 }
 
-const schema: Rule<PreparedSchema | undefined> = {
-  expected: 'a JSON Schema, or a schema of a library that has ~standard',
-  fallback: undefined,
-  accept: prepareSchema
+/** Generate options as given: what an answer is held to comes in one of several options. */
+type GivenSettings = Omit<GenerateSettings, 'grammar'> & {
+  grammar: string | undefined
+  regex: string | undefined
 }
 
-const generateTable: OptionTable<GenerateSettings> = {
+const generateTable: OptionTable<GivenSettings> = {
   what: 'generate options',
   rules: {
     maxTokens: integer(1, maxInt, 0),
@@ -375,11 +378,10 @@ const generateTable: OptionTable<GenerateSettings> = {
     timeout: integer(1, maxInt, 0),
     cacheKey,
     ...toolRules,
-    schema,
+    ...heldRules,
     signal: signalRule
   },
   later: {
-    grammar: 'output held to a grammar',
     logprobs: 'log-probabilities of the tokens'
   }
 }
@@ -421,12 +423,13 @@ export const checkBenchmark = (given: unknown) => checkOptions(benchmarkTable, g
 export const checkKernelBenchmark = (given: unknown) => checkOptions(kernelBenchmarkTable, given)
 /** @internal As `checkLoad`. */
 export function checkGenerate(given: unknown): GenerateSettings {
-  const settings = checkOptions(generateTable, given)
-  if (settings.schema && settings.stop.length > 0) {
-    throw badArgument('generate options: give schema or stop: a text of a schema ends by itself')
-  }
+  const { grammar, regex, ...settings } = checkOptions(generateTable, given)
+  const { schema, stop } = settings
   checkTools(settings)
-  return settings
+  if (regex !== undefined && settings.tools.size > 0) {
+    throw badArgument('generate options: regex and tools exclude each other; write it as a grammar')
+  }
+  return { ...settings, grammar: heldTo({ grammar, regex, schema, stop }) }
 }
 export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)
 export const checkDecode = (given: unknown) => checkOptions(decodeTable, given)

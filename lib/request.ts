@@ -2,8 +2,10 @@
 import { CriaError, toCriaError } from './errors.js'
 import { type RequestStart, tellEnd, tellStart } from './events.js'
 import type { RequestControl } from './generation.js'
+import type { GrammarText } from './grammar.js'
 import type {
   NativeEnd,
+  NativeGrammar,
   NativeModel,
   NativeRequest,
   NativeSampling,
@@ -20,14 +22,9 @@ export type Prompt = Pick<NativeRequest, 'prompt' | 'bos' | 'trimStart'> & {
   readonly droppedMessages?: number
 }
 
-/** Settings of a request; `constraint`: a grammar in GBNF that its text is held to, before `schema`. */
-export interface RoundSettings extends GenerateSettings {
-  constraint?: string | undefined
-}
-
 /** What a request needs to run. */
 export interface Order {
-  readonly settings: RoundSettings
+  readonly settings: GenerateSettings
   /** The conversation it belongs to; 0: none. */
   readonly sequence: number
   /** Throws what is wrong with the prompt; a promise where a template takes its time. */
@@ -50,8 +47,7 @@ export interface Engine {
   assertOpen(): void
   /** Throws ERR_CRIA_CONTEXT_OVERFLOW where a look at the prompt's length is enough to tell. */
   assertFits(prompt: Prompt): void
-  /** What holds the text to the settings' schema, as the native side takes it. */
-  holding(settings: RoundSettings): Partial<NativeRequest>
+  compileGrammar(grammar: GrammarText): Promise<NativeGrammar>
 }
 
 /** Of a request that the engine did nothing for. */
@@ -81,20 +77,23 @@ export class Request implements UpdateSink {
 
   /** Posts at once where the prompt is at hand, so that requests run in the order of the calls. */
   start(): void {
-    const { signal } = this.#order.settings
+    const { signal, grammar } = this.#order.settings
     try {
       this.#engine.assertOpen()
       if (signal?.aborted) throw signal.reason
       signal?.addEventListener('abort', this.#abort, { once: true })
       const prompt = this.#order.prepare()
-      if (prompt instanceof Promise) prompt.then(this.#post, this.#fail)
+      if (grammar) {
+        const both = Promise.all([prompt, this.#engine.compileGrammar(grammar)])
+        both.then(([text, compiled]) => this.#post(text, compiled), this.#fail)
+      } else if (prompt instanceof Promise) prompt.then((text) => this.#post(text), this.#fail)
       else this.#post(prompt)
     } catch (error) {
       this.#fail(error)
     }
   }
 
-  readonly #post = (prompt: Prompt): void => {
+  readonly #post = (prompt: Prompt, grammar?: NativeGrammar): void => {
     if (this.#ended) return
     const { native, router } = this.#engine
     try {
@@ -107,8 +106,7 @@ export class Request implements UpdateSink {
       const { droppedMessages = 0, ...text } = prompt
       this.#droppedMessages = droppedMessages
       const place = { id: this.#id, sequence, priority, timeoutMs, cacheKey }
-      const held = this.#engine.holding(settings)
-      native.generate({ ...toSampling(settings), ...text, ...place, ...held })
+      native.generate({ ...toSampling(settings), ...text, ...place, grammar })
       tellStart(this.#about)
       if (this.#paused) this.pause()
     } catch (error) {
@@ -142,8 +140,11 @@ export class Request implements UpdateSink {
     tellEnd(this.#about, end, error)
     if (error) this.#fail(error)
     else if (end.reason !== 'error') {
-      const { reason, usage, timings } = end
-      this.#complete({ reason, droppedMessages: this.#droppedMessages, usage, timings })
+      const { reason, usage, timings, grammarComplete } = end
+      const { schema } = this.#order.settings
+      const complete = schema ? undefined : grammarComplete
+      const droppedMessages = this.#droppedMessages
+      this.#complete({ reason, droppedMessages, usage, timings, complete })
     }
     this.#close()
   }
@@ -255,7 +256,7 @@ function randomSeed(): bigint {
 }
 
 /** Settings as the addon takes them. */
-export function toSampling(settings: RoundSettings): NativeSampling {
+export function toSampling(settings: GenerateSettings): NativeSampling {
   const {
     signal: _,
     priority: __,
@@ -266,7 +267,7 @@ export function toSampling(settings: RoundSettings): NativeSampling {
     toolChoice: _______,
     maxToolRounds: ________,
     schema: _________,
-    constraint: __________,
+    grammar: __________,
     seed,
     logitBias,
     ...same

@@ -5,18 +5,12 @@
  */
 
 import type { Schema } from './schema/infer.js'
-import type { ToolCall, ToolNews, ToolOptions, ToolOutcome } from './tools/types.js'
+import type { ToolNews, ToolOptions, ToolParts, ToolResults } from './tools/types.js'
 
 /** One turn of a conversation. */
-export interface Message {
+export interface Message extends ToolParts {
   readonly role: 'system' | 'user' | 'assistant' | 'tool'
   readonly content: string
-  /** Of an assistant message: the calls that it made; `content` is what it said before them. */
-  readonly toolCalls?: readonly ToolCall[] | undefined
-  /** Of a tool message: the call that it is the result of … */
-  readonly toolCallId?: string | undefined
-  /** … and the tool. */
-  readonly name?: string | undefined
 }
 
 /**
@@ -98,6 +92,16 @@ export interface GenerateOptions extends ToolOptions {
   stop?: string | readonly string[] | undefined
   /** Added to the logit of each token id: -10000 to 10000, or `-Infinity` to ban the token. */
   logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined
+  /**
+   * A grammar in GBNF that the text is held to, up to 2 MiB: docs/structured-output.md. Not together
+   * with `regex`. `result.complete` says whether the text is whole.
+   */
+  grammar?: string | undefined
+  /**
+   * A regular expression that the whole text matches: a text, or a RegExp without flags other than
+   * `u`. Not together with `grammar`.
+   */
+  regex?: string | RegExp | undefined
   /**
    * What happens where messages do not fit the context with room for the answer: `'error'` (default)
    * rejects with ERR_CRIA_CONTEXT_OVERFLOW; `'shift'` leaves out the oldest turns, but not the system
@@ -192,7 +196,7 @@ export interface Timings {
 export type FinishReason = 'stop' | 'length' | 'abort' | 'tool-rounds'
 
 /** A whole generation. */
-export interface Result {
+export interface Result extends ToolResults {
   readonly text: string
   readonly tokens: number[]
   readonly finishReason: FinishReason
@@ -200,10 +204,8 @@ export interface Result {
   readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: Timings
-  /** The calls that were run, in order, with their results; of all rounds. */
-  readonly toolCalls: readonly ToolOutcome[]
-  /** With tools: what the turn adds to the conversation: calls, results, and the answer. */
-  readonly messages?: readonly Message[]
+  /** With `grammar` or `regex` alone: whether the text is whole, or was cut off within it. */
+  readonly complete?: boolean
 }
 
 /** A whole generation that a schema was given for. */

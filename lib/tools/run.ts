@@ -4,6 +4,7 @@
  */
 import { abortError, CriaError } from '../errors.js'
 import type { GenerationControl, GenerationEnd, RequestControl, Running } from '../generation.js'
+import type { GrammarText } from '../grammar.js'
 import type { NativeTokenizer } from '../native.js'
 import { type Engine, nothing, type Order, type Prompt, Request } from '../request.js'
 import type { Message } from '../types.js'
@@ -26,8 +27,6 @@ export interface ToolTalk {
 export interface ToolEngine extends Engine {
   readonly native: Engine['native'] & { readonly tokenizer: Pick<NativeTokenizer, 'pieceOf'> }
   readonly controlIds: ReadonlySet<number>
-  /** Whether answers can be held to a grammar. */
-  readonly canHold: boolean
 }
 
 export class ToolRun implements Running {
@@ -60,7 +59,7 @@ export class ToolRun implements Running {
     if (signal?.aborted) this.#fail(signal.reason)
     else {
       signal?.addEventListener('abort', this.#abort, { once: true })
-      this.#ask(this.#prefill())
+      this.#ask()
     }
   }
 
@@ -88,56 +87,54 @@ export class ToolRun implements Running {
     this.#request?.cancel()
   }
 
-  /** How the first answer begins, where it must be a call and cannot be held to one. */
-  #prefill(): string {
-    const { toolChoice, tools } = this.#order.settings
-    if (toolChoice === 'auto' || toolChoice === 'none' || tools.size === 0) return ''
-    const { syntax } = this.#talk
-    if (this.#engine.canHold) return syntax.opener
-    return syntax.prefill(typeof toolChoice === 'object' ? toolChoice.name : undefined)
+  /** Whether the answer of this round must be a call. */
+  get #required(): boolean {
+    return this.#round === 1 && this.#order.settings.toolChoice !== 'auto'
   }
 
   /** What the answer of this round is held to. */
-  #constraint(): string | undefined {
-    const { toolChoice, tools, schema } = this.#order.settings
-    if (!this.#engine.canHold) return schema?.gbnf
-    const required = this.#round === 1 && toolChoice !== 'auto'
+  #grammar(): GrammarText | undefined {
+    const { toolChoice, tools, grammar } = this.#order.settings
+    const required = this.#required
     const named =
       typeof toolChoice === 'object' && required ? tools.get(toolChoice.name) : undefined
-    return toolGrammar({
+    const text = toolGrammar({
       tools: named ? [named] : [...tools.values()],
       syntax: this.#talk.syntax,
       required,
-      answer: schema?.gbnf
+      answer: grammar?.text
     })
+    return text === undefined ? undefined : { syntax: 'gbnf', text }
   }
 
   /** The next round: the model's turn. */
-  #ask(prefill = ''): void {
+  #ask(): void {
     const { maxTokens, timeout } = this.#order.settings
     const used = this.#ends.reduce((sum, { usage }) => sum + usage.completionTokens, 0)
     const left = Math.ceil(timeout - (performance.now() - this.#begun))
     if (maxTokens > 0 && used >= maxTokens) this.#finish('length')
     else if (timeout > 0 && left <= 0) this.#fail(timeoutError(timeout))
     else {
-      this.#send(prefill, {
+      this.#send({
         maxTokens: maxTokens === 0 ? 0 : maxTokens - used,
         timeout: timeout === 0 ? 0 : left
       })
     }
   }
 
-  #send(prefill: string, limits: Pick<Order['settings'], 'maxTokens' | 'timeout'>): void {
+  #send(limits: Pick<Order['settings'], 'maxTokens' | 'timeout'>): void {
     this.#round++
     const { settings, sequence } = this.#order
-    const scanner = new CallScanner(this.#talk.syntax, prefill)
+    const { syntax } = this.#talk
+    const opener = this.#required ? syntax.opener : ''
+    const scanner = new CallScanner(syntax, opener)
     const messages = [...this.#talk.messages, ...this.#added]
-    const constraint = this.#constraint()
+    const grammar = this.#grammar()
     const order: Order = {
       // The signal is heard here, and only the last round's text is of the schema.
-      settings: { ...settings, ...limits, signal: undefined, schema: undefined, constraint },
+      settings: { ...settings, ...limits, signal: undefined, schema: undefined, grammar },
       sequence,
-      prepare: () => this.#talk.render(messages, prefill),
+      prepare: () => this.#talk.render(messages, opener),
       onClosed: () => this.#closed()
     }
     this.#open++
@@ -174,7 +171,7 @@ export class ToolRun implements Running {
         if (!cut && text !== '') show(text, [])
         this.#ends.push(end)
         if (calls && !cut) this.#call(all, calls)
-        else this.#answer(end.reason, all)
+        else this.#answer(end, all)
         return undefined
       },
       fail: (error) => {
@@ -247,10 +244,10 @@ export class ToolRun implements Running {
   }
 
   /** The answer is no call: with a schema, its value is made. */
-  #answer(reason: GenerationEnd['reason'], text: string): void {
-    const { schema } = this.#order.settings
+  #answer({ reason, complete }: GenerationEnd, text: string): void {
+    const { schema, grammar } = this.#order.settings
     if (!schema || reason !== 'stop') {
-      this.#finish(reason, text)
+      this.#finish(reason, text, grammar && !schema ? { complete } : {})
       return
     }
     const finish = (object: unknown) => this.#finish(reason, text, { object })
@@ -263,7 +260,7 @@ export class ToolRun implements Running {
     }
   }
 
-  #finish(reason: GenerationEnd['reason'], text = '', more: { object?: unknown } = {}): void {
+  #finish(reason: GenerationEnd['reason'], text = '', more: Partial<GenerationEnd> = {}): void {
     if (!this.#end()) return
     const messages = [...this.#added, Object.freeze({ role: 'assistant' as const, content: text })]
     const sum = this.#ends.length > 0 ? addEnds(this.#ends) : nothing

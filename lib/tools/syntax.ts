@@ -18,8 +18,6 @@ export interface ToolSyntax {
   readonly openers: readonly string[]
   /** Whether an answer that begins with a bracket may be a call. */
   readonly bare: boolean
-  /** What an answer that must be a call begins with; `name`: of the tool that it must call. */
-  prefill(name?: string): string
   /** How a grammar writes a call: its keys, what stands around it, and how several are listed. */
   readonly written: {
     readonly name: string
@@ -46,7 +44,6 @@ const hermes: ToolSyntax = {
   name: 'hermes',
   openers: ['<tool_call>'],
   bare: false,
-  prefill: (name) => `<tool_call>\n${callStart('name', name, 'arguments')}`,
   written: { name: 'name', arguments: 'arguments', open: '<tool_call>\n', close: '\n</tool_call>' },
   begins: '<',
   opener: '',
@@ -61,7 +58,6 @@ const mistral: ToolSyntax = {
   name: 'mistral',
   openers: ['[TOOL_CALLS]'],
   bare: true,
-  prefill: (name) => `[TOOL_CALLS] [${callStart('name', name, 'arguments')}`,
   written: { name: 'name', arguments: 'arguments', list: 'always' },
   begins: '{\\[',
   opener: '[TOOL_CALLS] ',
@@ -85,7 +81,6 @@ const llama3: ToolSyntax = {
   name: 'llama3',
   openers: ['<|python_tag|>'],
   bare: true,
-  prefill: (name) => callStart('name', name, 'parameters'),
   written: { name: 'name', arguments: 'parameters', alone: true },
   begins: '{\\[',
   opener: '',
@@ -102,16 +97,11 @@ export const protocol: ToolSyntax = {
   name: 'protocol',
   openers: [],
   bare: true,
-  prefill: (name) => callStart('tool', name, 'arguments'),
   written: { name: 'tool', arguments: 'arguments', list: 'several' },
   begins: '{\\[',
   opener: '',
   single: false,
   parse: (text) => bareCalls(text, 'tool')
-}
-
-function callStart(key: string, name: string | undefined, args: string): string {
-  return name === undefined ? `{"${key}": "` : `{"${key}": "${name}", "${args}": `
 }
 
 /** Whether a template does anything with a variable `tools`. */

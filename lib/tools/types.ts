@@ -1,4 +1,5 @@
 /** The words of tools: what callers declare, and what they are told of the calls. */
+import type { Message } from '../types.js'
 
 /**
  * What a tool's arguments look like: a JSON Schema of an object, or a schema of a library that keeps
@@ -77,4 +78,22 @@ export interface ToolNews {
   readonly toolCall?: ToolCall
   /** What came of a call. */
   readonly toolResult?: ToolOutcome
+}
+
+/** What a message has of tools. */
+export interface ToolParts {
+  /** Of an assistant message: the calls that it made; `content` is what it said before them. */
+  readonly toolCalls?: readonly ToolCall[] | undefined
+  /** Of a tool message: the call that it is the result of … */
+  readonly toolCallId?: string | undefined
+  /** … and the tool. */
+  readonly name?: string | undefined
+}
+
+/** What a result has of tools. */
+export interface ToolResults {
+  /** The calls that were run, in order, with their results; of all rounds. */
+  readonly toolCalls: readonly ToolOutcome[]
+  /** With tools: what the turn adds to the conversation: calls, results, and the answer. */
+  readonly messages?: readonly Message[]
 }
