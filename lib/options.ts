@@ -12,6 +12,7 @@ import {
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
 import type { GrammarText } from './grammar.js'
+import { type GivenGrammar, grammarRules, toGrammar } from './grammar-options.js'
 import { nearestName } from './suggest.js'
 import type {
   BenchmarkRow,
@@ -347,29 +348,8 @@ const cacheKey: Rule<string> = {
   accept: (value) => (typeof value === 'string' && value.length <= maxKeyLength ? value : undefined)
 }
 
-const maxGrammarLength = 2 ** 21
-
-const grammarText: Rule<string | undefined> = {
-  expected: `a text of up to ${maxGrammarLength} characters`,
-  fallback: undefined,
-  accept: (value) =>
-    typeof value === 'string' && value.length <= maxGrammarLength ? value : undefined
-}
-
-const regex: Rule<string | undefined> = {
-  expected: `a text of up to ${maxGrammarLength} characters, or a RegExp without flags other than u`,
-  fallback: undefined,
-  accept(value) {
-    if (!(value instanceof RegExp)) return grammarText.accept(value)
-    return value.flags.replace('u', '') === '' ? value.source : undefined
-  }
-}
-
 /** Generate options as given: what an answer is held to comes in one of several options. */
-type GivenSettings = Omit<GenerateSettings, 'grammar'> & {
-  grammar: string | undefined
-  regex: string | undefined
-}
+type GivenSettings = Omit<GenerateSettings, 'grammar'> & GivenGrammar
 
 const generateTable: OptionTable<GivenSettings> = {
   what: 'generate options',
@@ -388,8 +368,7 @@ const generateTable: OptionTable<GivenSettings> = {
     stop,
     logitBias,
     onOverflow,
-    grammar: grammarText,
-    regex,
+    ...grammarRules,
     priority: integer(-100, 100, 0),
     timeout: integer(1, maxInt, 0),
     cacheKey,
@@ -438,13 +417,8 @@ export const checkBenchmark = (given: unknown) => checkOptions(benchmarkTable, g
 export const checkKernelBenchmark = (given: unknown) => checkOptions(kernelBenchmarkTable, given)
 /** @internal As `checkLoad`. */
 export function checkGenerate(given: unknown): GenerateSettings {
-  const { grammar, regex: pattern, ...settings } = checkOptions(generateTable, given)
-  if (grammar !== undefined && pattern !== undefined) {
-    throw badArgument('generate options: grammar and regex exclude each other; give one of them')
-  }
-  if (grammar !== undefined) return { ...settings, grammar: { syntax: 'gbnf', text: grammar } }
-  if (pattern !== undefined) return { ...settings, grammar: { syntax: 'regex', text: pattern } }
-  return { ...settings, grammar: undefined }
+  const { grammar, regex, ...settings } = checkOptions(generateTable, given)
+  return { ...settings, grammar: toGrammar({ grammar, regex }) }
 }
 export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)
 export const checkDecode = (given: unknown) => checkOptions(decodeTable, given)
