@@ -12,8 +12,8 @@ import {
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
 import type { GrammarText } from './grammar.js'
-import { heldRules, heldTo } from './held.js'
-import type { PreparedSchema } from './schema/option.js'
+import { type GivenGrammar, grammarRules, toGrammar } from './grammar-options.js'
+import { type PreparedSchema, schemaRule } from './schema/option.js'
 import { nearestName } from './suggest.js'
 import { checkTools, type ToolSettings, toolRules } from './tools/declare.js'
 import type {
@@ -352,10 +352,7 @@ const cacheKey: Rule<string> = {
 }
 
 /** Generate options as given: what an answer is held to comes in one of several options. */
-type GivenSettings = Omit<GenerateSettings, 'grammar'> & {
-  grammar: string | undefined
-  regex: string | undefined
-}
+type GivenSettings = Omit<GenerateSettings, 'grammar'> & Pick<GivenGrammar, 'grammar' | 'regex'>
 
 const generateTable: OptionTable<GivenSettings> = {
   what: 'generate options',
@@ -374,11 +371,12 @@ const generateTable: OptionTable<GivenSettings> = {
     stop,
     logitBias,
     onOverflow,
+    ...grammarRules,
+    schema: schemaRule,
     priority: integer(-100, 100, 0),
     timeout: integer(1, maxInt, 0),
     cacheKey,
     ...toolRules,
-    ...heldRules,
     signal: signalRule
   },
   later: {
@@ -424,12 +422,12 @@ export const checkKernelBenchmark = (given: unknown) => checkOptions(kernelBench
 /** @internal As `checkLoad`. */
 export function checkGenerate(given: unknown): GenerateSettings {
   const { grammar, regex, ...settings } = checkOptions(generateTable, given)
-  const { schema, stop } = settings
+  const { schema, stop, tools } = settings
   checkTools(settings)
-  if (regex !== undefined && settings.tools.size > 0) {
+  if (regex !== undefined && tools.size > 0) {
     throw badArgument('generate options: regex and tools exclude each other; write it as a grammar')
   }
-  return { ...settings, grammar: heldTo({ grammar, regex, schema, stop }) }
+  return { ...settings, grammar: toGrammar({ grammar, regex, schema, stop }) }
 }
 export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)
 export const checkDecode = (given: unknown) => checkOptions(decodeTable, given)

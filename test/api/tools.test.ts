@@ -43,13 +43,18 @@ function generate(options: GenerateOptions = {}, messages = question) {
 
 const text = () => (fake.last.prompt as NativeSegment[]).map((segment) => segment.text).join('')
 
+/** Grammars are compiled and tools run off this turn of the loop. */
+async function settle() {
+  for (let i = 0; i < 8; i++) await nextTurn()
+}
+
 /** Plays one answer of the model, piece by piece, and waits until tools that answer at once have. */
 async function say(answer: string, end: Parameters<FakeModel['step']>[2] = {}) {
+  await settle()
   const { id } = fake.last
   for (const piece of answer.match(/[\s\S]{1,7}/g) ?? []) fake.step(id, piece)
   fake.step(id, '', end)
-  await nextTurn()
-  await nextTurn()
+  await settle()
 }
 
 const call = (city: string, more = {}) =>
@@ -57,6 +62,7 @@ const call = (city: string, more = {}) =>
 
 test('a call is run, its result told, and the answer is the text', async () => {
   const generation = generate({ maxTokens: 100 })
+  await settle()
   expect(text()).toContain('<<SYS>>\nYou can use tools.')
   expect(text()).toContain('"name":"weather","description":"The weather of a city."')
   await say(call('Rome'))
@@ -103,6 +109,7 @@ test('chunks tell of calls and results, and the syntax of a call is no text', as
 
 test('an answer without a call streams as it comes', async () => {
   const generation = generate()
+  await settle()
   const texts = generation.textStream[Symbol.asyncIterator]()
   fake.step(fake.last.id, 'It ')
   expect(await texts.next()).toEqual({ done: false, value: 'It ' })
@@ -250,6 +257,7 @@ describe('ending early', () => {
   test('an aborted signal while the model answers ends the request', async () => {
     const abort = new AbortController()
     const generation = generate({ signal: abort.signal })
+    await settle()
     fake.step(fake.last.id, 'It is')
     abort.abort()
     await expect(generation).rejects.toMatchObject({ name: 'AbortError' })
@@ -278,6 +286,7 @@ describe('ending early', () => {
 
   test('cancel while the model answers keeps the text so far, and runs nothing', async () => {
     const generation = generate()
+    await settle()
     fake.step(fake.last.id, 'It is')
     generation.cancel()
     await say('', { reason: 'abort' })
@@ -333,25 +342,34 @@ describe('ending early', () => {
 })
 
 describe('toolChoice', () => {
-  test("'required' begins the answer with a call, in the first round", async () => {
+  test("'required' holds the answer to calls, in the first round", async () => {
     const generation = generate({ toolChoice: 'required' })
-    expect(text().endsWith(' [/INST]{"tool": "')).toBe(true)
-    await say('weather", "arguments": {"city": "Rome"}}')
-    expect(text().endsWith(' [/INST]')).toBe(true)
+    await settle()
+    expect(fake.grammars.at(-1)).toMatch(/^gbnf root ::= calls\n/)
+    await say(call('Rome'))
+    expect(fake.grammars.at(-1)).toMatch(/^gbnf root ::= calls \| text\n/)
     await say('Clear.')
     expect((await generation).toolCalls[0]).toMatchObject({ arguments: { city: 'Rome' }, round: 1 })
   })
 
-  test('{ name } begins it with that tool', async () => {
+  test('a control token that begins calls is put before the answer', async () => {
+    fake = new FakeModel('{% if tools %}[TOOL_CALLS]{% endif %}')
+    loaded = new LoadedModel(fake, fake.router)
+    const prompt = [{ text: 'x', special: true }]
+    Object.assign(loaded, { renderChat: () => ({ prompt, bos: false, trimStart: true }) })
     const generation = generate({ toolChoice: { name: 'weather' } })
-    expect(text().endsWith(' [/INST]{"tool": "weather", "arguments": ')).toBe(true)
-    await say('{"city": "Rome"}}')
+    await settle()
+    expect(fake.last.prompt).toEqual([...prompt, { text: '[TOOL_CALLS] ', special: true }])
+    expect(fake.grammars.at(-1)).toContain('calls ::= "[" call (", " call){0,15} "]"')
+    await say('[{"name": "weather", "arguments": {"city": "Rome"}}]')
+    expect(fake.last.grammar).toBeUndefined() // the token itself could not be in a grammar
     await say('Clear.')
     expect((await generation).toolCalls[0]).toMatchObject({ result: { city: 'Rome' } })
   })
 
   test("'none' tells of the tools and takes calls for text", async () => {
     const generation = generate({ toolChoice: 'none' })
+    await settle()
     expect(text()).toContain('"name":"weather"')
     await say(call('Rome'))
     expect(await generation).toMatchObject({ text: call('Rome'), toolCalls: [] })
@@ -362,6 +380,7 @@ describe('a session', () => {
   test('keeps calls and results, and goes on with them', async () => {
     const session = new Session(loaded, { system: 'Be brief.' })
     const turn = session.send('And?', { tools })
+    await settle()
     expect(text()).toContain('<<SYS>>\nBe brief.\n\nYou can use tools.')
     await say(call('Rome'))
     expect(fake.requests.map(({ sequence }) => sequence)).toEqual([1, 1])
@@ -489,6 +508,7 @@ describe('what tools takes', () => {
     }
     const run = (args: unknown) => seen.push(args)
     const generation = generate({ tools: { weather: { description: '', schema, run } } })
+    await settle()
     expect(text()).toContain('"properties":{"city":{"type":"string"}}')
     await say(`${call('')}\n${call('Rome')}`)
     await say('Yes.')
@@ -501,15 +521,16 @@ describe('what tools takes', () => {
   })
 })
 
-describe('where answers can be held to a grammar', () => {
-  beforeEach(() => {
-    const holding = ({ constraint }: { constraint?: string }) => ({ grammar: constraint })
-    Object.assign(loaded, { canHold: true, holding })
-  })
-  const grammar = () => (fake.last as unknown as { grammar?: string }).grammar?.split('\n')
+describe('answers are held to a grammar', () => {
+  const grammar = () =>
+    fake.grammars
+      .at(-1)
+      ?.replace(/^gbnf /, '')
+      .split('\n')
 
   test('calls have one of arguments, and text is free', async () => {
     const generation = generate()
+    await settle()
     expect(grammar()?.slice(0, 4)).toEqual([
       'root ::= calls | text',
       'text ::= ([^{\\[] .*)?',
@@ -525,6 +546,7 @@ describe('where answers can be held to a grammar', () => {
     const other = { ...weather, schema: { type: 'object', unevaluatedItems: 1 } }
     await expect(generate({ tools: { weather, other } })).rejects.toThrow('unevaluatedItems')
     const generation = generate({ tools: { a: weather, b: weather }, toolChoice: { name: 'b' } })
+    await settle()
     expect(text().endsWith(' [/INST]')).toBe(true)
     expect(grammar()?.[0]).toBe('root ::= calls')
     expect(grammar()?.join('\n')).toContain('\\"tool\\": \\"b\\"')
@@ -543,6 +565,7 @@ describe('where answers can be held to a grammar', () => {
       required: ['sky']
     }
     const generation = generate({ schema })
+    await settle()
     expect(grammar()?.[0]).toBe('root ::= calls | a-root')
     expect(grammar()?.join('\n')).toContain('clear')
     await say(call('Rome'))
@@ -559,11 +582,5 @@ describe('where answers can be held to a grammar', () => {
     expect(prefixed(gbnf, 'p-')).toBe(
       '# of a\np-root ::= "a \\" b" [a-z\\]c] p-x-y{1,2} | p-root # b\np-x-y ::= "c"'
     )
-  })
-})
-
-test('a schema without an engine for grammars rejects', async () => {
-  await expect(generate({ schema: { type: 'object' } })).rejects.toMatchObject({
-    code: 'ERR_CRIA_UNSUPPORTED'
   })
 })
