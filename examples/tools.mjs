@@ -2,9 +2,9 @@
 //
 //   node examples/tools.mjs [MODEL.gguf]          (default: the demo model in the package)
 //
-// The demo model has five million parameters and was never shown a tool, so that it is made to call one:
-// toolChoice puts the beginning of the call before its answer. What it then says is its own. Give a larger
-// model, leave toolChoice out, and it decides by itself.
+// The demo model has five million parameters and was never shown a tool, so it is made to call one: with
+// toolChoice its first answer is held to a call whose arguments fit the schema. What it says of the result
+// is its own. Give a larger model, leave toolChoice out, and it decides by itself.
 import { Model } from 'cria'
 
 const model = await Model.load(process.argv[2])
@@ -31,7 +31,8 @@ const turn = chat.send('What grows in the garden in spring?', {
 })
 for await (const { text, toolCall, toolResult } of turn) {
   if (toolCall) console.log(`call: ${toolCall.name} ${JSON.stringify(toolCall.arguments)}`)
-  else if (toolResult) console.log(`result: ${JSON.stringify(toolResult.result ?? toolResult.error)}`)
+  else if (toolResult)
+    console.log(`result: ${JSON.stringify(toolResult.result ?? toolResult.error)}`)
   else process.stdout.write(text)
 }
 const { finishReason, usage } = await turn

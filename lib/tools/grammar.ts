@@ -32,11 +32,12 @@ export function toolGrammar({ tools, syntax, required, answer }: ToolGrammar): s
     ]),
     `calls ::= ${callsRule(written)}`
   ]
-  if (required) return ['root ::= calls', ...rules].join('\n')
+  if (required) return ['root ::= " "? calls', ...rules].join('\n')
   if (answer !== undefined) {
-    return ['root ::= calls | a-root', ...rules, prefixed(answer, 'a-')].join('\n')
+    return ['root ::= " "? (calls | a-root)', ...rules, prefixed(answer, 'a-')].join('\n')
   }
-  return ['root ::= calls | text', `text ::= ([^${begins}] .*)?`, ...rules].join('\n')
+  const text = `text ::= ([ \\t\\n]* [^${begins} \\t\\n] .*)?`
+  return ['root ::= " "? calls | text', text, ...rules].join('\n')
 }
 
 function callsRule({ open, close, list, alone }: ToolSyntax['written']): string {

@@ -345,9 +345,9 @@ describe('toolChoice', () => {
   test("'required' holds the answer to calls, in the first round", async () => {
     const generation = generate({ toolChoice: 'required' })
     await settle()
-    expect(fake.grammars.at(-1)).toMatch(/^gbnf root ::= calls\n/)
+    expect(fake.grammars.at(-1)).toMatch(/^gbnf root ::= " "\? calls\n/)
     await say(call('Rome'))
-    expect(fake.grammars.at(-1)).toMatch(/^gbnf root ::= calls \| text\n/)
+    expect(fake.grammars.at(-1)).toMatch(/^gbnf root ::= " "\? calls \| text\n/)
     await say('Clear.')
     expect((await generation).toolCalls[0]).toMatchObject({ arguments: { city: 'Rome' }, round: 1 })
   })
@@ -532,8 +532,8 @@ describe('answers are held to a grammar', () => {
     const generation = generate()
     await settle()
     expect(grammar()?.slice(0, 4)).toEqual([
-      'root ::= calls | text',
-      'text ::= ([^{\\[] .*)?',
+      'root ::= " "? calls | text',
+      'text ::= ([ \\t\\n]* [^{\\[ \\t\\n] .*)?',
       'call ::= call-0',
       'call-0 ::= "{\\"tool\\": \\"weather\\", \\"arguments\\": " t0-root "}"'
     ])
@@ -548,11 +548,11 @@ describe('answers are held to a grammar', () => {
     const generation = generate({ tools: { a: weather, b: weather }, toolChoice: { name: 'b' } })
     await settle()
     expect(text().endsWith(' [/INST]')).toBe(true)
-    expect(grammar()?.[0]).toBe('root ::= calls')
+    expect(grammar()?.[0]).toBe('root ::= " "? calls')
     expect(grammar()?.join('\n')).toContain('\\"tool\\": \\"b\\"')
     expect(grammar()?.join('\n')).not.toContain('\\"tool\\": \\"a\\"')
     await say('{"tool": "b", "arguments": {"city": "Rome"}}')
-    expect(grammar()?.[0]).toBe('root ::= calls | text')
+    expect(grammar()?.[0]).toBe('root ::= " "? calls | text')
     expect(grammar()?.join('\n')).toContain('\\"tool\\": \\"a\\"')
     await say('Clear.')
     expect((await generation).toolCalls).toHaveLength(1)
@@ -566,7 +566,7 @@ describe('answers are held to a grammar', () => {
     }
     const generation = generate({ schema })
     await settle()
-    expect(grammar()?.[0]).toBe('root ::= calls | a-root')
+    expect(grammar()?.[0]).toBe('root ::= " "? (calls | a-root)')
     expect(grammar()?.join('\n')).toContain('clear')
     await say(call('Rome'))
     await say('{"sky": "clear"}')
