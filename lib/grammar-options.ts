@@ -9,7 +9,7 @@ export interface GivenGrammar {
   regex: string | undefined
 }
 
-const maxLength = 2 ** 21
+const maxLength = 2 ** 20
 
 const grammar: Rule<string | undefined> = {
   expected: `a text of up to ${maxLength} characters`,
