@@ -12,7 +12,7 @@ export interface GivenGrammar {
   stop: readonly string[]
 }
 
-const maxLength = 2 ** 21
+const maxLength = 2 ** 20
 
 const grammar: Rule<string | undefined> = {
   expected: `a text of up to ${maxLength} characters`,
