@@ -59,8 +59,8 @@ test('branches and references', () => {
     properties: { next: { $ref: '#' }, value: { type: 'number' } },
     required: ['value']
   })
-  expectTypeOf(tree.value).toEqualTypeOf<number>()
-  expectTypeOf(tree.next).toExtend<{ value: number } | undefined>()
+  expectTypeOf(tree).toHaveProperty('value').toEqualTypeOf<number>()
+  expectTypeOf(tree).toHaveProperty('next').toExtend<{ value: number } | undefined>()
 })
 
 test('a generation has it in its result', () => {
