@@ -29,6 +29,8 @@ export interface GenerationEnd {
   readonly timings: NativeEnd['timings']
   /** The value of a schema, where the text is a whole one. */
   readonly object?: unknown
+  /** With a grammar alone. */
+  readonly complete?: boolean | undefined
 }
 
 /**
@@ -163,17 +165,18 @@ function makeControl(
       feed.push({ text, tokens: added })
     },
     text: () => texts.join(''),
-    finish({ reason, droppedMessages, usage, timings, ...more }) {
+    finish({ reason, droppedMessages, usage, timings, complete, ...more }) {
       if (ended) return undefined
       ended = true
       const result: ObjectResult<unknown> = {
-        ...more,
         text: texts.join(''),
         tokens,
         finishReason: reason,
         droppedMessages,
         usage,
-        timings: withRates(timings, usage)
+        timings: withRates(timings, usage),
+        ...(complete === undefined ? {} : { complete }),
+        ...more
       }
       feed.end()
       settle.resolve(result)

@@ -1,9 +1,10 @@
 /** A loaded model on the inside: what Model and Session are two faces of. */
 import { type ChatFormat, chatFormat } from './chat/format.js'
-import { badArgument, CriaError, calling, callingNow, disposed, unsupported } from './errors.js'
+import { badArgument, CriaError, calling, callingNow, disposed } from './errors.js'
 import { tellStep } from './events.js'
 import { Generation } from './generation.js'
-import type { NativeModel, NativeRequest, NativeUpdate } from './native.js'
+import { Grammars, type GrammarText } from './grammar.js'
+import type { NativeGrammar, NativeModel, NativeUpdate } from './native.js'
 import { checkGenerate, type GenerateSettings } from './options.js'
 import { type Engine, type Order, type Prompt, Request } from './request.js'
 import type { Router } from './router.js'
@@ -17,12 +18,14 @@ export class LoadedModel implements Engine {
   readonly info: ModelInfo
   readonly tokenizer: Tokenizer
   readonly renderChat: ChatFormat
+  readonly #grammars: Grammars
   #lastSequence = 0
   #disposal: Promise<void> | undefined
 
   constructor(native: NativeModel, router: Router) {
     this.native = native
     this.router = router
+    this.#grammars = new Grammars(native)
     router.onDelivered = (updates) => this.#tellStep(updates)
     this.info = Object.freeze({ ...native.info })
     this.tokenizer = new Tokenizer(native.tokenizer)
@@ -106,10 +109,9 @@ export class LoadedModel implements Engine {
     return settings
   }
 
-  /** What holds a text to its schema. This is where the grammar engine is asked. */
-  holding({ schema }: GenerateSettings): Partial<NativeRequest> {
-    if (!schema) return {}
-    throw unsupported('generate options: schema: this build has no engine for grammars')
+  /** What an answer is held to, compiled once for each text. */
+  compileGrammar(grammar: GrammarText): Promise<NativeGrammar> {
+    return this.#grammars.compile(grammar)
   }
 
   newSequence(): number {

@@ -11,7 +11,9 @@ import {
   signalRule
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
-import { type PreparedSchema, prepareSchema } from './schema/option.js'
+import type { GrammarText } from './grammar.js'
+import { type GivenGrammar, grammarRules, toGrammar } from './grammar-options.js'
+import type { PreparedSchema } from './schema/option.js'
 import { nearestName } from './suggest.js'
 import type {
   BenchmarkRow,
@@ -56,6 +58,7 @@ export interface GenerateSettings {
   stop: readonly string[]
   logitBias: ReadonlyMap<number, number>
   onOverflow: 'error' | 'shift'
+  grammar: GrammarText | undefined // also of a regex or a schema
   priority: number
   timeout: number // milliseconds; 0: none
   cacheKey: string
@@ -347,13 +350,10 @@ const cacheKey: Rule<string> = {
   accept: (value) => (typeof value === 'string' && value.length <= maxKeyLength ? value : undefined)
 }
 
-const schema: Rule<PreparedSchema | undefined> = {
-  expected: 'a JSON Schema, or a schema of a library that has ~standard',
-  fallback: undefined,
-  accept: prepareSchema
-}
+/** Generate options as given: what an answer is held to comes in one of several options. */
+type GivenSettings = Omit<GenerateSettings, keyof GivenGrammar> & GivenGrammar
 
-const generateTable: OptionTable<GenerateSettings> = {
+const generateTable: OptionTable<GivenSettings> = {
   what: 'generate options',
   rules: {
     maxTokens: integer(1, maxInt, 0),
@@ -370,14 +370,13 @@ const generateTable: OptionTable<GenerateSettings> = {
     stop,
     logitBias,
     onOverflow,
+    ...grammarRules,
     priority: integer(-100, 100, 0),
     timeout: integer(1, maxInt, 0),
     cacheKey,
-    schema,
     signal: signalRule
   },
   later: {
-    grammar: 'output held to a grammar',
     logprobs: 'log-probabilities of the tokens'
   }
 }
@@ -419,11 +418,8 @@ export const checkBenchmark = (given: unknown) => checkOptions(benchmarkTable, g
 export const checkKernelBenchmark = (given: unknown) => checkOptions(kernelBenchmarkTable, given)
 /** @internal As `checkLoad`. */
 export function checkGenerate(given: unknown): GenerateSettings {
-  const settings = checkOptions(generateTable, given)
-  if (settings.schema && settings.stop.length > 0) {
-    throw badArgument('generate options: give schema or stop: a text of a schema ends by itself')
-  }
-  return settings
+  const { grammar, regex, ...settings } = checkOptions(generateTable, given)
+  return { ...settings, grammar: toGrammar({ ...settings, grammar, regex }) }
 }
 export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)
 export const checkDecode = (given: unknown) => checkOptions(decodeTable, given)

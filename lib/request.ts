@@ -2,8 +2,10 @@
 import { CriaError, toCriaError } from './errors.js'
 import { type RequestStart, tellEnd, tellStart } from './events.js'
 import type { GenerationControl } from './generation.js'
+import type { GrammarText } from './grammar.js'
 import type {
   NativeEnd,
+  NativeGrammar,
   NativeModel,
   NativeRequest,
   NativeSampling,
@@ -42,8 +44,7 @@ export interface Engine {
   assertOpen(): void
   /** Throws ERR_CRIA_CONTEXT_OVERFLOW where a look at the prompt's length is enough to tell. */
   assertFits(prompt: Prompt): void
-  /** What holds the text to the settings' schema, as the native side takes it. */
-  holding(settings: GenerateSettings): Partial<NativeRequest>
+  compileGrammar(grammar: GrammarText): Promise<NativeGrammar>
 }
 
 /** Of a request that the engine did nothing for. */
@@ -72,20 +73,23 @@ export class Request implements UpdateSink {
 
   /** Posts at once where the prompt is at hand, so that requests run in the order of the calls. */
   start(): void {
-    const { signal } = this.#order.settings
+    const { signal, grammar } = this.#order.settings
     try {
       this.#engine.assertOpen()
       if (signal?.aborted) throw signal.reason
       signal?.addEventListener('abort', this.#abort, { once: true })
       const prompt = this.#order.prepare()
-      if (prompt instanceof Promise) prompt.then(this.#post, this.#fail)
+      if (grammar) {
+        const both = Promise.all([prompt, this.#engine.compileGrammar(grammar)])
+        both.then(([text, compiled]) => this.#post(text, compiled), this.#fail)
+      } else if (prompt instanceof Promise) prompt.then((text) => this.#post(text), this.#fail)
       else this.#post(prompt)
     } catch (error) {
       this.#fail(error)
     }
   }
 
-  readonly #post = (prompt: Prompt): void => {
+  readonly #post = (prompt: Prompt, grammar?: NativeGrammar): void => {
     if (this.#ended) return
     const { native, router } = this.#engine
     try {
@@ -98,8 +102,7 @@ export class Request implements UpdateSink {
       const { droppedMessages = 0, ...text } = prompt
       this.#droppedMessages = droppedMessages
       const place = { id: this.#id, sequence, priority, timeoutMs, cacheKey }
-      const held = this.#engine.holding(settings)
-      native.generate({ ...toSampling(settings), ...text, ...place, ...held })
+      native.generate({ ...toSampling(settings), ...text, ...place, grammar })
       tellStart(this.#about)
     } catch (error) {
       router.close(this.#id)
@@ -132,8 +135,9 @@ export class Request implements UpdateSink {
     tellEnd(this.#about, end, error)
     if (error) this.#fail(error)
     else if (end.reason !== 'error') {
-      const { reason, usage, timings } = end
-      this.#complete({ reason, droppedMessages: this.#droppedMessages, usage, timings })
+      const { reason, usage, timings, grammarComplete: complete } = end
+      const droppedMessages = this.#droppedMessages
+      this.#complete({ reason, droppedMessages, usage, timings, complete })
     }
     this.#close()
   }
@@ -141,7 +145,7 @@ export class Request implements UpdateSink {
   /** With the value of a schema, where the text is a whole one; its library may take its time. */
   #complete(end: Parameters<GenerationControl['finish']>[0]): void {
     const { schema } = this.#order.settings
-    if (!schema || end.reason !== 'stop') {
+    if (!schema || end.reason !== 'stop' || end.complete === false) {
       this.#finish(end)
       return
     }
@@ -251,6 +255,7 @@ export function toSampling(settings: GenerateSettings): NativeSampling {
     cacheKey: ____,
     onOverflow: _____,
     schema: ______,
+    grammar: _______,
     seed,
     logitBias,
     ...same

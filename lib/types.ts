@@ -92,6 +92,16 @@ export interface GenerateOptions {
   /** Added to the logit of each token id: -10000 to 10000, or `-Infinity` to ban the token. */
   logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined
   /**
+   * A grammar in GBNF that the text is held to, up to 2 MiB: docs/structured-output.md. Not together
+   * with `regex` or `schema`. `result.complete` says whether the text is whole.
+   */
+  grammar?: string | undefined
+  /**
+   * A regular expression that the whole text matches: a text, or a RegExp without flags other than
+   * `u`. Not together with `grammar` or `schema`.
+   */
+  regex?: string | RegExp | undefined
+  /**
    * What happens where messages do not fit the context with room for the answer: `'error'` (default)
    * rejects with ERR_CRIA_CONTEXT_OVERFLOW; `'shift'` leaves out the oldest turns, but not the system
    * message, and computes what is left. `result.droppedMessages` says how many.
@@ -109,6 +119,7 @@ export interface GenerateOptions {
   /**
    * Holds the text to the JSON of this JSON Schema, or of this schema of a library such as zod; the result
    * has the value as `object`. What cannot be held to is an error that says where, before anything runs.
+   * Not together with `stop`: docs/schema.md.
    */
   schema?: Schema | undefined
   /** Ends the generation: it rejects with the signal's reason, as `fetch` does. */
@@ -193,6 +204,8 @@ export interface Result {
   readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: Timings
+  /** With `grammar`, `regex` or `schema` alone: whether the text is whole, or was cut off within it. */
+  readonly complete?: boolean
 }
 
 /** A whole generation that a schema was given for. */

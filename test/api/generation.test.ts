@@ -31,7 +31,7 @@ function generate(
       if (!isOpen) throw new CriaError('ERR_CRIA_DISPOSED', 'gone')
     },
     assertFits() {},
-    holding: () => ({})
+    compileGrammar: async () => ({})
   }
   return new Generation((control) => {
     const order = { settings: checkGenerate(options), sequence: 0, prepare }

@@ -1,7 +1,9 @@
 /** The option schema through a generation: the grammar handed over, the value parsed and validated. */
 import { beforeEach, expect, test } from 'vitest'
 import { Generation } from '../../lib/generation.js'
-import { checkGenerate, type GenerateSettings } from '../../lib/options.js'
+import type { GrammarText } from '../../lib/grammar.js'
+import type { NativeGrammar } from '../../lib/native.js'
+import { checkGenerate } from '../../lib/options.js'
 import { Request } from '../../lib/request.js'
 import type { StandardResult } from '../../lib/schema/standard.js'
 import type { GenerateOptions, ObjectResult } from '../../lib/types.js'
@@ -9,7 +11,8 @@ import { FakeModel } from '../api/support/fake.js'
 
 const object = { type: 'object', properties: { a: { type: 'integer' } }, required: ['a'] }
 let model: FakeModel
-let held: GenerateSettings['schema'][]
+let held: GrammarText[]
+const compiled: NativeGrammar = {}
 
 beforeEach(() => {
   model = new FakeModel()
@@ -24,9 +27,9 @@ function generate(options: GenerateOptions) {
     isDisposed: false,
     assertOpen() {},
     assertFits() {},
-    holding: ({ schema }: GenerateSettings) => {
-      held.push(schema)
-      return {}
+    compileGrammar: async (grammar: GrammarText) => {
+      held.push(grammar)
+      return compiled
     }
   }
   return new Generation<ObjectResult<unknown>>((control) => {
@@ -37,6 +40,9 @@ function generate(options: GenerateOptions) {
     return request
   })
 }
+
+/** The grammar comes later, and the request with it. */
+const posted = () => new Promise(setImmediate)
 
 function library(
   validate: (value: unknown) => StandardResult<unknown> | Promise<StandardResult<unknown>>,
@@ -49,8 +55,8 @@ test('the grammar is handed over once for each generation, and compiled once', a
   generate({ schema: object })
   generate({ schema: structuredClone(object) })
   expect(held).toHaveLength(2)
-  expect(held[0]?.gbnf).toContain('root ::=')
-  expect(held[1]?.gbnf).toBe(held[0]?.gbnf)
+  expect(held[0]).toMatchObject({ syntax: 'gbnf', text: expect.stringContaining('root ::=') })
+  expect(held[1]).toEqual(held[0])
   expect(model.requests[0]).not.toHaveProperty('schema')
 })
 
@@ -59,11 +65,12 @@ test('a schema that changed since is compiled again', () => {
   generate({ schema })
   schema.required = []
   generate({ schema })
-  expect(held[1]?.gbnf).not.toBe(held[0]?.gbnf)
+  expect(held[1]).not.toEqual(held[0])
 })
 
 test('the result has the value', async () => {
   const generation = generate({ schema: object })
+  await posted()
   model.step(1, '{"a":')
   model.step(1, ' 3}')
   model.step(1, '', {})
@@ -76,6 +83,7 @@ test('the result has the value', async () => {
 
 test.each(['length', 'abort'] as const)('a text cut off (%s) has none', async (reason) => {
   const generation = generate({ schema: { type: 'integer' } })
+  await posted()
   model.step(1, '12')
   model.step(1, '', { reason })
   const result = await generation
@@ -85,6 +93,7 @@ test.each(['length', 'abort'] as const)('a text cut off (%s) has none', async (r
 
 test('without a schema there is no object', async () => {
   const generation = generate({})
+  await posted()
   model.step(1, '1')
   model.step(1, '', {})
   expect(await generation).not.toHaveProperty('object')
@@ -94,6 +103,7 @@ test('a library validates, and may change the value, at once or later', async ()
   const doubled = (value: unknown) => ({ value: { b: (value as { a: number }).a * 2 } })
   const now = generate({ schema: library(doubled) })
   const later = generate({ schema: library(async (value) => doubled(value)) })
+  await posted()
   for (const id of [1, 2]) {
     model.step(id, '{"a":4}')
     model.step(id, '', {})
@@ -106,6 +116,7 @@ test('what a library refuses rejects with its issues', async () => {
   const issues = [{ message: 'too small', path: ['a', { key: 0 }] }]
   for (const validate of [() => ({ issues }), async () => ({ issues })]) {
     const generation = generate({ schema: library(validate) })
+    await posted()
     model.step(model.requests.length, '{"a":4}')
     model.step(model.requests.length, '', {})
     const error = await generation.catch((thrown: unknown) => thrown)
@@ -118,6 +129,7 @@ test('an abort while a library validates rejects with its reason', async () => {
   const controller = new AbortController()
   const never = () => new Promise<StandardResult<unknown>>(() => {})
   const generation = generate({ schema: library(never), signal: controller.signal })
+  await posted()
   model.step(1, '{"a":4}')
   model.step(1, '', {})
   controller.abort(new Error('enough'))

@@ -2,6 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type {
   NativeEnd,
+  NativeGrammar,
   NativeModel,
   NativeModelInfo,
   NativeRequest,
@@ -49,6 +50,10 @@ export class FakeModel implements NativeModel {
 
   generate(request: NativeRequest): void {
     this.requests.push(request)
+  }
+
+  async compileGrammar(): Promise<NativeGrammar> {
+    return {}
   }
 
   measure(): void {}
