@@ -1,9 +1,18 @@
 /** `cria run`: continues a text. */
-import type { GenerateInput, Generation, Model, Result } from '../index.js'
+import { readFile } from 'node:fs/promises'
+import type { GenerateInput, GenerateOptions, Generation, Model, Result } from '../index.js'
+import { CriaError } from '../index.js'
 import type { Command } from './command.js'
 import { exitCodes, UsageError } from './exit.js'
 import type { Arguments } from './flags.js'
-import { generateFlags, loadFlags, quietFlag, toGenerateOptions, toLoadOptions } from './groups.js'
+import {
+  generateFlags,
+  grammarFlags,
+  loadFlags,
+  quietFlag,
+  toGenerateOptions,
+  toLoadOptions
+} from './groups.js'
 import { readInput } from './input.js'
 import { whileInterruptible } from './interrupt.js'
 import { loadModel } from './load.js'
@@ -24,6 +33,7 @@ Ctrl-C ends the generation: what came is printed, the exit code is 130.`,
   flags: [
     ...loadFlags,
     ...generateFlags,
+    ...grammarFlags,
     { name: 'chat', kind: 'switch', help: 'PROMPT is a message: answer it in the chat format' },
     { name: 'system', kind: 'text', value: 'TEXT', help: 'system message; implies --chat' },
     { name: 'json', kind: 'switch', help: 'print one JSON object with the whole result' },
@@ -34,7 +44,7 @@ Ctrl-C ends the generation: what came is printed, the exit code is 130.`,
 
 async function run(args: Arguments): Promise<number> {
   toLoadOptions(args) // a wrong flag is told before anything is read
-  const options = toGenerateOptions(args)
+  const options = { ...toGenerateOptions(args), ...(await toConstraint(args)) }
   const input = toInput(args, await readInput(args.operands[0]))
   await using model = await loadModel(args)
   const generation = model.generate(input, options)
@@ -48,6 +58,23 @@ async function run(args: Arguments): Promise<number> {
   )
   if (!args.has('quiet')) note(timingsLine(result))
   return interrupted ? exitCodes.interrupted : exitCodes.ok
+}
+
+/** What the text is held to. */
+async function toConstraint(args: Arguments): Promise<GenerateOptions> {
+  const file = args.text('grammar')
+  const regex = args.text('regex')
+  if (file !== undefined && regex !== undefined) {
+    throw new UsageError('--grammar and --regex exclude each other: give one of them')
+  }
+  if (regex !== undefined) return { regex }
+  if (file === undefined) return {}
+  try {
+    return { grammar: await readFile(file, 'utf8') }
+  } catch (cause) {
+    const reason = (cause as Error).message
+    throw new CriaError('ERR_CRIA_FILE', `cannot read the grammar: ${reason}`, { cause })
+  }
 }
 
 function toInput(args: Arguments, prompt: string | undefined): GenerateInput {

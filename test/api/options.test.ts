@@ -124,7 +124,7 @@ test.each([[1], ['greedy'], [true], [[]], [() => ({})]])(
 )
 
 test('options of later versions say so', () => {
-  for (const name of ['grammar', 'logprobs']) {
+  for (const name of ['logprobs']) {
     expect(refusal(() => checkGenerate({ [name]: {} })).code).toBe('ERR_CRIA_UNSUPPORTED')
   }
 })

@@ -52,7 +52,13 @@ export class FakeModel implements NativeModel {
     this.requests.push(request)
   }
 
-  async compileGrammar(): Promise<NativeGrammar> {
+  readonly grammars: string[] = []
+  async compileGrammar(syntax: string, text: string): Promise<NativeGrammar> {
+    this.grammars.push(`${syntax} ${text}`)
+    await nextTurn()
+    if (text === 'wrong') {
+      throw Object.assign(new Error('no grammar'), { code: 'ERR_CRIA_BAD_ARGUMENT' })
+    }
     return {}
   }
 
