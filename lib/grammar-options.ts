@@ -46,7 +46,7 @@ export function toGrammar({
 }: GivenGrammar & { readonly stop: readonly string[] }): GrammarText | undefined {
   if ([grammar, regex, schema].filter((one) => one !== undefined).length > 1) {
     throw badArgument(
-      'generate options: grammar, regex and schema exclude one another; give one of them'
+      'generate options: grammar, regex and schema exclude each other; give one of them'
     )
   }
   if (schema && stop.length > 0) {

@@ -71,7 +71,7 @@ async function run(args: Arguments): Promise<number> {
 async function toConstraint(args: Arguments): Promise<GenerateOptions> {
   const [schema, grammar, regex] = ['schema', 'grammar', 'regex'].map((name) => args.text(name))
   if ([schema, grammar, regex].filter((one) => one !== undefined).length > 1) {
-    throw new UsageError('--schema, --grammar and --regex exclude one another: give one of them')
+    throw new UsageError('--schema, --grammar and --regex exclude each other: give one of them')
   }
   if (schema !== undefined) {
     if (args.has('stop')) throw new UsageError('--schema ends the text by itself: give no --stop')

@@ -57,7 +57,10 @@ test('the grammar is handed over once for each generation, and compiled once', a
   expect(held).toHaveLength(2)
   expect(held[0]).toMatchObject({ syntax: 'gbnf', text: expect.stringContaining('root ::=') })
   expect(held[1]).toEqual(held[0])
+  await posted()
+  expect(model.requests).toHaveLength(2)
   expect(model.requests[0]).not.toHaveProperty('schema')
+  expect(model.requests[0]?.grammar).toBe(compiled)
 })
 
 test('a schema that changed since is compiled again', () => {
