@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Model } from '../../lib/index.js'
 import { cria } from '../api/support/built.js'
+import { Draw } from './draw.js'
 import { isValid } from './reference.js'
 
 let model: Model
@@ -88,6 +89,30 @@ test.each(Object.entries(schemas))('%s', async (_, schema) => {
     expect(isValid(schema, object), text).toBe(true)
   }
   if (!('maxLength' in schema)) expect(whole).toBeGreaterThan(0)
+})
+
+test('random schemas: the engine takes every grammar, and what is whole is valid', async () => {
+  let whole = 0
+  let refused = 0
+  const one = async (seed: number) => {
+    const schema = new Draw(seed).schema() as boolean
+    try {
+      const options = { seed, temperature: 1, topK: 0, maxTokens: 40 }
+      const { object, text, finishReason } = await model.generate('1 and', { schema, ...options })
+      if (finishReason !== 'stop') return
+      whole++
+      expect(isValid(schema, object), `${seed}: ${JSON.stringify(schema)} ${text}`).toBe(true)
+    } catch (error) {
+      // By the compiler, that is, and never by the engine for its grammar.
+      expect(String(error)).toMatch(/^CriaError: schema/)
+      refused++
+    }
+  }
+  for (let seed = 5000; seed < 5240; seed += 8) {
+    await Promise.all(Array.from({ length: 8 }, (_, i) => one(seed + i)))
+  }
+  expect(whole).toBeGreaterThan(80)
+  expect(refused).toBeLessThan(100)
 })
 
 test('a session too, and its next turn is free again', async () => {
