@@ -183,7 +183,6 @@ function makeControl(
       if (ended) return undefined
       ended = true
       const result: ObjectResult<unknown> = {
-        ...more,
         text: texts.join(''),
         tokens,
         finishReason: reason,
@@ -191,7 +190,8 @@ function makeControl(
         usage,
         timings: withRates(timings, usage),
         toolCalls,
-        ...(complete === undefined ? {} : { complete })
+        ...(complete === undefined ? {} : { complete }),
+        ...more
       }
       feed.end()
       settle.resolve(result)

@@ -13,7 +13,7 @@ import {
 import { badArgument, CriaError, unsupported } from './errors.js'
 import type { GrammarText } from './grammar.js'
 import { type GivenGrammar, grammarRules, toGrammar } from './grammar-options.js'
-import { type PreparedSchema, schemaRule } from './schema/option.js'
+import type { PreparedSchema } from './schema/option.js'
 import { nearestName } from './suggest.js'
 import { checkTools, type ToolSettings, toolRules } from './tools/declare.js'
 import type {
@@ -59,7 +59,7 @@ export interface GenerateSettings extends ToolSettings {
   stop: readonly string[]
   logitBias: ReadonlyMap<number, number>
   onOverflow: 'error' | 'shift'
-  grammar: GrammarText | undefined // also of a regex
+  grammar: GrammarText | undefined // also of a regex or a schema
   priority: number
   timeout: number // milliseconds; 0: none
   cacheKey: string
@@ -352,7 +352,7 @@ const cacheKey: Rule<string> = {
 }
 
 /** Generate options as given: what an answer is held to comes in one of several options. */
-type GivenSettings = Omit<GenerateSettings, 'grammar'> & Pick<GivenGrammar, 'grammar' | 'regex'>
+type GivenSettings = Omit<GenerateSettings, keyof GivenGrammar> & GivenGrammar
 
 const generateTable: OptionTable<GivenSettings> = {
   what: 'generate options',
@@ -372,7 +372,6 @@ const generateTable: OptionTable<GivenSettings> = {
     logitBias,
     onOverflow,
     ...grammarRules,
-    schema: schemaRule,
     priority: integer(-100, 100, 0),
     timeout: integer(1, maxInt, 0),
     cacheKey,
@@ -422,12 +421,12 @@ export const checkKernelBenchmark = (given: unknown) => checkOptions(kernelBench
 /** @internal As `checkLoad`. */
 export function checkGenerate(given: unknown): GenerateSettings {
   const { grammar, regex, ...settings } = checkOptions(generateTable, given)
-  const { schema, stop, tools } = settings
+  const { tools } = settings
   checkTools(settings)
   if (regex !== undefined && tools.size > 0) {
     throw badArgument('generate options: regex and tools exclude each other; write it as a grammar')
   }
-  return { ...settings, grammar: toGrammar({ grammar, regex, schema, stop }) }
+  return { ...settings, grammar: toGrammar({ ...settings, grammar, regex }) }
 }
 export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)
 export const checkDecode = (given: unknown) => checkOptions(decodeTable, given)

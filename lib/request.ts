@@ -140,9 +140,7 @@ export class Request implements UpdateSink {
     tellEnd(this.#about, end, error)
     if (error) this.#fail(error)
     else if (end.reason !== 'error') {
-      const { reason, usage, timings, grammarComplete } = end
-      const { schema } = this.#order.settings
-      const complete = schema ? undefined : grammarComplete
+      const { reason, usage, timings, grammarComplete: complete } = end
       const droppedMessages = this.#droppedMessages
       this.#complete({ reason, droppedMessages, usage, timings, complete })
     }
@@ -152,7 +150,7 @@ export class Request implements UpdateSink {
   /** With the value of a schema, where the text is a whole one; its library may take its time. */
   #complete(end: Parameters<RequestControl['finish']>[0]): void {
     const { schema } = this.#order.settings
-    if (!schema || end.reason !== 'stop') {
+    if (!schema || end.reason !== 'stop' || end.complete === false) {
       this.#finish(end)
       return
     }

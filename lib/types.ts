@@ -94,12 +94,12 @@ export interface GenerateOptions extends ToolOptions {
   logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined
   /**
    * A grammar in GBNF that the text is held to, up to 1 MiB: docs/structured-output.md. Not together
-   * with `regex`. `result.complete` says whether the text is whole.
+   * with `regex` or `schema`. `result.complete` says whether the text is whole.
    */
   grammar?: string | undefined
   /**
    * A regular expression that the whole text matches: a text, or a RegExp without flags other than
-   * `u`. Not together with `grammar`.
+   * `u`. Not together with `grammar` or `schema`.
    */
   regex?: string | RegExp | undefined
   /**
@@ -120,6 +120,7 @@ export interface GenerateOptions extends ToolOptions {
   /**
    * Holds the text to the JSON of this JSON Schema, or of this schema of a library such as zod; the result
    * has the value as `object`. What cannot be held to is an error that says where, before anything runs.
+   * Not together with `stop`: docs/schema.md.
    */
   schema?: Schema | undefined
   /** Ends the generation: it rejects with the signal's reason, as `fetch` does. */
@@ -204,7 +205,7 @@ export interface Result extends ToolResults {
   readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: Timings
-  /** With `grammar` or `regex` alone: whether the text is whole, or was cut off within it. */
+  /** With `grammar`, `regex` or `schema` alone: whether the text is whole, or was cut off within it. */
   readonly complete?: boolean
 }
 

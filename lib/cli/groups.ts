@@ -83,6 +83,7 @@ export const generateFlags: readonly Flag[] = [
 ]
 
 export const grammarFlags: readonly Flag[] = [
+  { name: 'schema', kind: 'text', value: 'FILE', help: 'hold the text to JSON of a JSON Schema' },
   { name: 'grammar', kind: 'text', value: 'FILE', help: 'hold the text to a grammar in GBNF' },
   { name: 'regex', kind: 'text', value: 'TEXT', help: 'hold the text to a regular expression' }
 ]

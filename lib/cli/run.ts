@@ -1,7 +1,14 @@
 /** `cria run`: continues a text. */
 import { readFile } from 'node:fs/promises'
-import type { GenerateInput, GenerateOptions, Generation, Model, Result } from '../index.js'
-import { CriaError } from '../index.js'
+import type {
+  GenerateInput,
+  GenerateOptions,
+  Generation,
+  JsonSchema,
+  Model,
+  Result
+} from '../index.js'
+import { CriaError, checkGenerate } from '../index.js'
 import type { Command } from './command.js'
 import { exitCodes, UsageError } from './exit.js'
 import type { Arguments } from './flags.js'
@@ -62,18 +69,39 @@ async function run(args: Arguments): Promise<number> {
 
 /** What the text is held to. */
 async function toConstraint(args: Arguments): Promise<GenerateOptions> {
-  const file = args.text('grammar')
-  const regex = args.text('regex')
-  if (file !== undefined && regex !== undefined) {
-    throw new UsageError('--grammar and --regex exclude each other: give one of them')
+  const [schema, grammar, regex] = ['schema', 'grammar', 'regex'].map((name) => args.text(name))
+  if ([schema, grammar, regex].filter((one) => one !== undefined).length > 1) {
+    throw new UsageError('--schema, --grammar and --regex exclude each other: give one of them')
   }
-  if (regex !== undefined) return { regex }
-  if (file === undefined) return {}
+  if (schema !== undefined) {
+    if (args.has('stop')) throw new UsageError('--schema ends the text by itself: give no --stop')
+    return toSchema(schema, await readConstraint(schema, 'schema'))
+  }
+  if (grammar !== undefined) return { grammar: await readConstraint(grammar, 'grammar') }
+  return regex === undefined ? {} : { regex }
+}
+
+/** Compiled here already, so that a wrong one is told before a model is loaded. */
+function toSchema(file: string, text: string): GenerateOptions {
+  let schema: JsonSchema
   try {
-    return { grammar: await readFile(file, 'utf8') }
+    schema = JSON.parse(text) as JsonSchema
   } catch (cause) {
     const reason = (cause as Error).message
-    throw new CriaError('ERR_CRIA_FILE', `cannot read the grammar: ${reason}`, { cause })
+    throw new CriaError('ERR_CRIA_BAD_ARGUMENT', `${file}: the schema is no JSON: ${reason}`, {
+      cause
+    })
+  }
+  checkGenerate({ schema })
+  return { schema }
+}
+
+async function readConstraint(file: string, what: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    const reason = (cause as Error).message
+    throw new CriaError('ERR_CRIA_FILE', `cannot read the ${what}: ${reason}`, { cause })
   }
 }
 

@@ -1,5 +1,5 @@
 /** The option `schema`: what it takes, compiled and kept, and what becomes of the text. */
-import { describe, type Rule } from '../check.js'
+import { describe } from '../check.js'
 import { badArgument } from '../errors.js'
 import { compileSchema } from './compile.js'
 import { defaultLimits } from './problem.js'
@@ -55,10 +55,4 @@ function keyOf(schema: unknown): string | undefined {
   } catch {
     return undefined
   }
-}
-
-export const schemaRule: Rule<PreparedSchema | undefined> = {
-  expected: 'a JSON Schema, or a schema of a library that has ~standard',
-  fallback: undefined,
-  accept: prepareSchema
 }

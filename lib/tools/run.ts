@@ -246,11 +246,12 @@ export class ToolRun implements Running {
   /** The answer is no call: with a schema, its value is made. */
   #answer({ reason, complete }: GenerationEnd, text: string): void {
     const { schema, grammar } = this.#order.settings
-    if (!schema || reason !== 'stop') {
-      this.#finish(reason, text, grammar && !schema ? { complete } : {})
+    const held = grammar ? { complete } : {}
+    if (!schema || reason !== 'stop' || complete === false) {
+      this.#finish(reason, text, held)
       return
     }
-    const finish = (object: unknown) => this.#finish(reason, text, { object })
+    const finish = (object: unknown) => this.#finish(reason, text, { ...held, object })
     try {
       const object = schema.parse(text)
       if (object instanceof Promise) object.then(finish, (error) => this.#fail(error))

@@ -46,9 +46,17 @@ function equal(a: unknown, b: unknown): boolean {
 }
 
 function find(root: unknown, ref: string): unknown {
+  const anchored = /^#([^/]+)$/.exec(ref)
+  if (anchored) {
+    const places = Object.values((root as { $defs: Record<string, Keywords> }).$defs)
+    return places.find((place) => place.$anchor === anchored[1])
+  }
   let at = root
-  for (const token of ref.replace(/^#\/?/, '').split('/').filter(Boolean)) {
-    at = (at as Keywords)[token]
+  for (const token of ref
+    .replace(/^[^#]*#\/?/, '')
+    .split('/')
+    .filter(Boolean)) {
+    at = (at as Keywords)[token.replaceAll('~1', '/').replaceAll('~0', '~')]
   }
   return at
 }
@@ -57,7 +65,8 @@ const limit = (s: Keywords, keyword: string, none: number) => (s[keyword] ?? non
 
 function number(s: Keywords, value: number): boolean {
   const step = s.multipleOf as number | undefined
-  const multiple = step === undefined || Math.abs(value / step - Math.round(value / step)) < 1e-9
+  const times = step === undefined ? 0 : value / step
+  const multiple = Math.abs(times - Math.round(times)) <= 1e-12 * Math.max(1, Math.abs(times))
   return (
     value >= limit(s, 'minimum', -Infinity) &&
     value <= limit(s, 'maximum', Infinity) &&

@@ -18,7 +18,7 @@ export class Gbnf {
   constructor(source: string) {
     for (const line of source.split('\n')) {
       if (line.trim() === '') continue
-      const match = /^([A-Za-z0-9-]+) ::= (.*)$/.exec(line)
+      const match = /^([A-Za-z0-9-]+) ::= (.*)$/s.exec(line)
       if (!match) throw new Error(`no rule: ${line}`)
       const [, name = '', body = ''] = match
       if (this.#rules.has(name)) throw new Error(`two rules ${name}`)
