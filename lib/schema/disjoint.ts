@@ -29,7 +29,7 @@ export function disjoint(values: Comparing, a: Case, b: Case, depth = 0): boolea
   const both = meet(a, b)
   if (!both) return true
   if (depth >= maxDepth) return false
-  if (a.kind === 'object') values.budget.spend(10, '')
+  if (a.kind === 'object') values.budget.spend(20, '')
   switch (both.kind) {
     case 'number':
       return noNumber(both)

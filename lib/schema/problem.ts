@@ -18,7 +18,7 @@ export interface SchemaLimits {
 export const defaultLimits: SchemaLimits = {
   values: 50_000,
   depth: 200,
-  steps: 60_000,
+  steps: 100_000,
   rules: 8_000,
   length: 2 ** 21 // what the native side reads of a grammar
 }
