@@ -17,7 +17,7 @@ const schema: Rule<PreparedSchema | undefined> = {
   accept: prepareSchema
 }
 
-const maxGrammarLength = 2 ** 21
+const maxGrammarLength = 2 ** 20
 
 const grammarText: Rule<string | undefined> = {
   expected: `a text of up to ${maxGrammarLength} characters`,

@@ -92,7 +92,7 @@ export interface GenerateOptions {
   /** Added to the logit of each token id: -10000 to 10000, or `-Infinity` to ban the token. */
   logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined
   /**
-   * A grammar in GBNF that the text is held to, up to 2 MiB: docs/structured-output.md. Not together
+   * A grammar in GBNF that the text is held to, up to 1 MiB: docs/structured-output.md. Not together
    * with `regex` or `schema`. `result.complete` says whether the text is whole.
    */
   grammar?: string | undefined

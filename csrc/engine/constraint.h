@@ -18,8 +18,8 @@ class Constraint {
   Constraint(std::shared_ptr<const grammar::Grammar> grammar, bool trim_start)
       : matcher_(std::move(grammar), trim_start) {}
 
-  /// Makes −∞ of the logits of all tokens that may not come next. Throws kBadArgument where none may,
-  /// or where the text can be read in too many ways to tell.
+  /// Makes −∞ of the logits of all tokens that may not come next. Throws kBadArgument where none
+  /// may, or where the text can be read in too many ways to tell.
   void mask(std::span<float> logits);
   /// Takes the token that was drawn; gives the bytes that it adds to the text.
   std::string_view take(int32_t id) { return matcher_.take(id); }

@@ -387,7 +387,8 @@ void Engine::finish(Task* task, FinishReason reason, std::string text, std::vect
                  milliseconds(first, now)};
   end.error = std::move(error);
   if (ended->constraint)
-    end.grammar_complete = reason != FinishReason::kError && !ended->cut && ended->constraint->complete();
+    end.grammar_complete =
+        reason != FinishReason::kError && !ended->cut && ended->constraint->complete();
   recorder_.ended(reason == FinishReason::kError   ? Outcome::kFailed
                   : reason == FinishReason::kAbort ? Outcome::kAborted
                                                    : Outcome::kFinished);

@@ -59,9 +59,9 @@ struct Request {
   Sampling sampling;
   std::vector<std::string> stop;  // texts that end the generation and are left out of it
   std::shared_ptr<const grammar::Grammar> grammar;  // what the text is held to; null: nothing
-  int priority = 0;               // ahead of requests of less that came up to so many turns before
-  int64_t timeout_ms = 0;         // from posting; 0: none
-  std::string cache_key;          // requests of other keys share no cache with it
+  int priority = 0;        // ahead of requests of less that came up to so many turns before
+  int64_t timeout_ms = 0;  // from posting; 0: none
+  std::string cache_key;   // requests of other keys share no cache with it
 
   // Set by any thread:
   std::atomic<bool> cancelled{false};

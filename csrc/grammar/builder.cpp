@@ -32,10 +32,15 @@ Part Builder::bytes(const ByteSet& set) {
   return {add({Op::kBytes, set_of(set), end}), end};
 }
 
-Part Builder::byte(char c) {
-  ByteSet set;
-  set.set(static_cast<uint8_t>(c));
-  return bytes(set);
+Part Builder::text(std::string_view bytes) {
+  const uint32_t end = add({});
+  uint32_t next = end;
+  for (size_t i = bytes.size(); i-- > 0;) {
+    ByteSet set;
+    set.set(static_cast<uint8_t>(bytes[i]));
+    next = add({Op::kBytes, set_of(set), next});
+  }
+  return {next, end};
 }
 
 // Sequences of bytes share their ends: of all characters, 12 nodes are left.
@@ -52,7 +57,7 @@ Part Builder::character(const CharSet& set) {
     return bytes(one);
   }
   const uint32_t end = add({});
-  std::unordered_map<uint64_t, uint32_t> tails;  // by the range and the node after it
+  std::unordered_map<uint64_t, uint32_t> tails;     // by the range and the node after it
   std::vector<std::pair<uint32_t, ByteSet>> heads;  // by the node after them
   std::unordered_map<uint32_t, size_t> head_of;
   const auto take = [&](std::span<const ByteRange> sequence) {
@@ -172,8 +177,8 @@ Program Builder::finish() {
   return std::move(program_);
 }
 
-/// Leads every edge past the jumps. There is no circle of jumps alone, for a loop has a kSplit; what
-/// is repeated no times at all still ends with a jump to nowhere.
+/// Leads every edge past the jumps. There is no circle of jumps alone, for a loop has a kSplit;
+/// what is repeated no times at all still ends with a jump to nowhere.
 void Builder::skip_jumps() {
   std::vector<Node>& nodes = program_.nodes;
   std::vector<uint32_t> passed;
@@ -192,8 +197,8 @@ void Builder::skip_jumps() {
   for (const Rule& rule : rules_) program_.starts.push_back(target(rule.start));
 }
 
-// Every node belongs to one rule, so one pass visits each at most once: a way that comes to the call
-// of a rule waits there until that rule is known to have an empty text.
+// Every node belongs to one rule, so one pass visits each at most once: a way that comes to the
+// call of a rule waits there until that rule is known to have an empty text.
 std::vector<std::vector<uint32_t>> Builder::first_calls() const {
   struct Place {
     uint32_t rule, node;

@@ -31,7 +31,8 @@ class Builder {
   // A part is used up by being made part of another.
 
   Part empty();
-  Part byte(char c);
+  /// Bytes, one after the other; at least one.
+  Part text(std::string_view bytes);
   /// One character of the set, which is not empty.
   Part character(const CharSet& set);
   Part call(uint32_t rule);

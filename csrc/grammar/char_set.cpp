@@ -57,8 +57,8 @@ std::vector<CodeRange> CharSet::ranges() const {
   return out;
 }
 
-// A range is cut until its ends differ in nothing but bytes that run through all their values, or in
-// the first that differs: then the bytes of its ends, one by one, are the sequence.
+// A range is cut until its ends differ in nothing but bytes that run through all their values, or
+// in the first that differs: then the bytes of its ends, one by one, are the sequence.
 void for_each_utf8(CodeRange range, const std::function<void(std::span<const ByteRange>)>& take) {
   // At the limits of 1, 2 and 3 bytes.
   for (const uint32_t limit : {0x7Fu, 0x7FFu, 0xFFFFu}) {

@@ -155,7 +155,8 @@ Part Gbnf::parse_branches() {
 }
 
 void Gbnf::add(Group& group, Part item, Builder& builder) {
-  if (group.last) group.before = group.before ? builder.join(*group.before, *group.last) : group.last;
+  if (group.last)
+    group.before = group.before ? builder.join(*group.before, *group.last) : group.last;
   group.last = item;
 }
 
@@ -190,9 +191,9 @@ Part Gbnf::parse_literal() {
   while (source_.peek() != '"' || source_.done()) {
     if (source_.done()) source_.complain(begin, "this text is never closed; expected \"");
     const size_t at = source_.at();
-    if (source_.peek() != '\\') {
-      all = builder_.join(all, builder_.byte(source_.peek()));
-      source_.skip();
+    while (!source_.done() && source_.peek() != '\\' && source_.peek() != '"') source_.skip();
+    if (const std::string_view plain = source_.since(at); !plain.empty()) {
+      all = builder_.join(all, builder_.text(plain));
       continue;
     }
     CharSet one;
@@ -211,9 +212,7 @@ Part Gbnf::parse_class() {
   CharSet set;
   while (source_.peek() != ']' || source_.done()) {
     if (source_.done()) source_.complain(begin, "this class is never closed; expected ]");
-    const auto take = [&] {
-      return source_.peek() == '\\' ? take_escape() : source_.take_code();
-    };
+    const auto take = [&] { return source_.peek() == '\\' ? take_escape() : source_.take_code(); };
     const size_t at = source_.at();
     const uint32_t first = take();
     uint32_t last = first;

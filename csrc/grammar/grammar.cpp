@@ -9,8 +9,6 @@ namespace {
 
 // 4 KB each with 32,000 tokens, 16 KB with 128,000.
 constexpr size_t kMaxMasks = 512;
-// Ways looked at for one token: some tens of milliseconds, hundreds of times what it usually takes.
-constexpr size_t kMaxWork = size_t{1} << 22;
 
 }  // namespace
 

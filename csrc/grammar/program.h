@@ -1,7 +1,7 @@
 // F2. A grammar as a program: a recursive network over bytes, what GBNF and regexes both become.
 //
-// Each rule is a graph of nodes between its start and a kReturn. A text belongs to the grammar where
-// some way through rule 0 spells it:
+// Each rule is a graph of nodes between its start and a kReturn. A text belongs to the grammar
+// where some way through rule 0 spells it:
 //
 //   root ::= "a" item* "b"         kBytes a ──▶ kSplit ──▶ kCall item ─┐
 //                                                 ▲ │                  │
@@ -38,16 +38,16 @@ struct Node {
 /// Made by `parse_gbnf` and `parse_regex`, and constant from then on.
 struct Program {
   std::vector<Node> nodes;
-  std::vector<uint32_t> starts;     // [rule]; 0 is the root
-  std::vector<ByteSet> set_groups;  // [set]: the byte groups in it
+  std::vector<uint32_t> starts;         // [rule]; 0 is the root
+  std::vector<ByteSet> set_groups;      // [set]: the byte groups in it
   std::array<uint8_t, 256> group_of{};  // bytes that no set tells apart are one group
   size_t groups = 1;
 };
 
 // What a program may be. Beyond it: kBadArgument.
 inline constexpr size_t kMaxNodes = size_t{1} << 19;
-inline constexpr size_t kMaxSets = 4096;           // of bytes, that differ
-inline constexpr size_t kMaxNesting = 10'000;      // of groups
+inline constexpr size_t kMaxSets = 4096;          // of bytes, that differ
+inline constexpr size_t kMaxNesting = 10'000;     // of groups
 inline constexpr uint32_t kMaxRepeats = 100'000;  // of {m,n}
 
 /// GBNF as llama.cpp defines it, but for token references (`<[123]>`), which are refused. Throws

@@ -271,9 +271,10 @@ uint32_t Regex::take_escape(bool in_class) {
     source_.skip();
     return static_cast<uint32_t>(c);
   }
-  source_.refuse(begin,
-                 "an escape that is supported: \\d \\w \\s \\D \\W \\S \\n \\r \\t \\f \\v \\0 \\xHH "
-                 "\\uHHHH \\u{H…}, or \\ before one of ^$\\.*+?()[]{}|/");
+  source_.refuse(
+      begin,
+      "an escape that is supported: \\d \\w \\s \\D \\W \\S \\n \\r \\t \\f \\v \\0 \\xHH "
+      "\\uHHHH \\u{H…}, or \\ before one of ^$\\.*+?()[]{}|/");
 }
 
 /// \uHHHH, two of them that are one character, or \u{H…}.
@@ -293,7 +294,8 @@ uint32_t Regex::take_unicode_escape(size_t begin) {
   if (code < 0xD800 || code > 0xDBFF || !source_.starts_with("\\u")) return code;
   source_.skip(2);
   const uint32_t low = source_.take_hex(4);
-  if (low < 0xDC00 || low > 0xDFFF) source_.complain(begin, "expected the other surrogate after it");
+  if (low < 0xDC00 || low > 0xDFFF)
+    source_.complain(begin, "expected the other surrogate after it");
   return 0x10000 + ((code - 0xD800) << 10 | (low - 0xDC00));
 }
 

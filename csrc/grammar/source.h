@@ -11,7 +11,7 @@
 namespace cria::grammar {
 
 /// No grammar is longer, in bytes: what compiling it takes stays within a tenth of a second.
-inline constexpr size_t kMaxTextBytes = size_t{1} << 21;
+inline constexpr size_t kMaxTextBytes = size_t{1} << 20;
 
 class Source {
  public:

@@ -11,11 +11,14 @@ namespace {
 constexpr size_t kFullStates = 8192;
 constexpr size_t kFullEdges = size_t{1} << 21;
 constexpr size_t kFullWays = size_t{1} << 21;
+// Following a way costs as much time as looking at so many.
+constexpr size_t kFollowWork = 16;
 constexpr size_t kFullFrames = size_t{1} << 20;
 
 [[noreturn]] void refuse_ambiguity() {
-  fail(ErrorCode::kBadArgument, "the grammar is too ambiguous: the text so far can be read in over ",
-       kMaxWays, " ways, or tokens that may follow in too many; expected a grammar with fewer: "
+  fail(ErrorCode::kBadArgument,
+       "the grammar is too ambiguous: the text so far, or with a token that "
+       "may follow, can be read in too many ways; expected a grammar with fewer: "
        "repetitions inside of repetitions, and branches that begin alike, multiply them");
 }
 
@@ -54,9 +57,8 @@ uint32_t States::make_edge(uint32_t state, uint8_t group) {
 
 uint32_t States::push(uint32_t node, uint32_t parent) {
   const uint64_t hash = scramble(word_of(node, parent));
-  const uint32_t known = frame_ids_.find(hash, [&](uint32_t id) {
-    return frames_[id].node == node && frames_[id].parent == parent;
-  });
+  const uint32_t known = frame_ids_.find(
+      hash, [&](uint32_t id) { return frames_[id].node == node && frames_[id].parent == parent; });
   if (known != kNone) return known;
   frames_.push_back({node, parent});
   const auto id = static_cast<uint32_t>(frames_.size() - 1);
@@ -77,7 +79,8 @@ void States::follow(Way way) {
   while (!to_follow_.empty()) {
     const Way next = to_follow_.back();
     to_follow_.pop_back();
-    if (work_-- == 0) refuse_ambiguity();
+    if (work_ < kFollowWork) refuse_ambiguity();
+    work_ -= kFollowWork;
     if (seen_.add(word_of(next.node, next.stack))) follow_one(next);
   }
 }

@@ -1,12 +1,13 @@
 // F2. The automaton of a program: a pushdown automaton on all its ways at once, made deterministic
 // as far as texts lead.
 //
-// A way through the program is the node whose byte comes next and the stack of nodes to return to. A
-// state is the set of all ways that a text may have taken. Stacks are linked lists that share their
-// ends; equal stacks are one number, and so are equal states, so that the edge of a state by a byte
-// is found once and then looked up:
+// A way through the program is the node whose byte comes next and the stack of nodes to return to.
+// A state is the set of all ways that a text may have taken. Stacks are linked lists that share
+// their ends; equal stacks are one number, and so are equal states, so that the edge of a state by
+// a byte is found once and then looked up:
 //
-//   state 7 = { (node 12, stack 3), (node 40, stack 0) }     stack 3 = (return to 9) ─▶ stack 1 ─▶ 0
+//   state 7 = { (node 12, stack 3), (node 40, stack 0) }     stack 3 = (return to 9) ─▶ stack 1 ─▶
+//   0
 //       │ '"'                                                                             empty: 0
 //       ▼
 //   state 8 = { (node 13, stack 3) }
@@ -25,6 +26,9 @@ namespace cria::grammar {
 /// The state that nothing leads out of.
 inline constexpr uint32_t kRefused = 0;
 
+/// What may be done for one token, in ways looked at: some tens of milliseconds, hundreds of times
+/// what it usually takes.
+inline constexpr size_t kMaxWork = size_t{1} << 22;
 /// A state has no more ways. Beyond it: kBadArgument.
 inline constexpr size_t kMaxWays = size_t{1} << 14;
 
@@ -45,7 +49,7 @@ class States {
   /// Whether some byte may follow.
   bool can_go_on(uint32_t state) const { return states_[state].ways > 0; }
 
-  /// How many ways may be looked at before `step` throws, from now on.
+  /// How much may be done before `step` throws, from now on, in ways looked at.
   void allow_work(size_t ways) { work_ = ways; }
   /// Whether so much is kept that it is time for a new one.
   bool full() const;
@@ -84,11 +88,11 @@ class States {
   std::vector<Frame> frames_;  // [stack]; 0 is the empty one
   IdTable frame_ids_;
   std::vector<State> states_;
-  std::vector<Way> ways_;       // of all states, one after the other
+  std::vector<Way> ways_;        // of all states, one after the other
   std::vector<uint32_t> edges_;  // [state × group]; kNone: not looked for yet
   IdTable state_ids_;
   uint32_t initial_ = 0;
-  size_t work_ = SIZE_MAX;
+  size_t work_ = kMaxWork;
 
   // The state that is being made:
   std::vector<Way> made_;

@@ -28,8 +28,8 @@ class TokenTrie {
   /// Without the root; one past the last node has `first_token` alone.
   std::span<const Node> nodes() const { return std::span(nodes_).first(nodes_.size() - 1); }
   std::span<const int32_t> tokens(uint32_t node) const {
-    return std::span(tokens_).subspan(
-        nodes_[node].first_token, nodes_[node + 1].first_token - nodes_[node].first_token);
+    return std::span(tokens_).subspan(nodes_[node].first_token,
+                                      nodes_[node + 1].first_token - nodes_[node].first_token);
   }
   uint32_t depth() const { return depth_; }
 

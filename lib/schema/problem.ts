@@ -20,7 +20,7 @@ export const defaultLimits: SchemaLimits = {
   depth: 200,
   steps: 100_000,
   rules: 8_000,
-  length: 2 ** 21 // what the native side reads of a grammar
+  length: 2 ** 20 // what the native side reads of a grammar
 }
 
 /** Counts work, and ends it with a typed error where there is too much. */

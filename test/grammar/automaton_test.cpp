@@ -15,7 +15,8 @@ std::vector<std::string> all_texts(size_t length) {
   for (size_t n = 0; n < length; ++n) {
     const size_t end = texts.size();
     for (size_t i = begin; i < end; ++i)
-      for (const std::string_view letter : kLetters) texts.push_back(texts[i] + std::string(letter));
+      for (const std::string_view letter : kLetters)
+        texts.push_back(texts[i] + std::string(letter));
     begin = end;
   }
   return texts;
@@ -29,8 +30,8 @@ void compare(const RandomGrammar& made, const grammar::Program& program, const s
     const Verdict expected = reference.judge(Reference::decode(text));
     const Verdict got = judge(states, text);
     if (expected == got) continue;
-    report(__FILE__, __LINE__, cat("\"", text, "\": expected ", shown(expected), ", got ", shown(got),
-                                   " by\n", spelt));
+    report(__FILE__, __LINE__,
+           cat("\"", text, "\": expected ", shown(expected), ", got ", shown(got), " by\n", spelt));
     return;
   }
 }
@@ -95,7 +96,8 @@ TEST(automaton_moves) {
     uint32_t moved = second.import(first, state);
     CHECK_EQ(second.can_end(moved), cut == text.size());
     for (size_t i = cut; i < text.size(); ++i) {
-      CHECK_EQ(second.step(moved, '}') == grammar::kRefused, first.step(state, '}') == grammar::kRefused);
+      CHECK_EQ(second.step(moved, '}') == grammar::kRefused,
+               first.step(state, '}') == grammar::kRefused);
       moved = second.step(moved, static_cast<uint8_t>(text[i]));
       state = first.step(state, static_cast<uint8_t>(text[i]));
     }

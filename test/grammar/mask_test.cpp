@@ -1,6 +1,5 @@
 // The masks of tokens against the question asked of each token by itself.
-#include <filesystem>
-
+#include "grammar/json.h"
 #include "grammar/reference.h"
 #include "text/fixtures.h"
 
@@ -8,16 +7,6 @@ using namespace cria;
 using namespace cria::test;
 
 namespace {
-
-const char* const kJson = R"(root ::= value ws
-value ::= object | array | string | number | "true" | "false" | "null"
-object ::= "{" ws (pair ("," ws pair)*)? "}" ws
-pair ::= string ":" ws value
-array ::= "[" ws (value ("," ws value)*)? "]" ws
-string ::= "\"" ([^"\\\x00-\x1F] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4}))* "\"" ws
-number ::= "-"? ("0" | [1-9] [0-9]*) ("." [0-9]+)? ([eE] [-+]? [0-9]+)? ws
-ws ::= [ \t\n]*
-)";
 
 using Shared = std::shared_ptr<const text::Tokenizer>;
 
@@ -28,8 +17,7 @@ Shared demo() {
   vocab.pieces.assign(pieces.begin(), pieces.end());
   vocab.scores = file.get_floats("tokenizer.ggml.scores").value();
   const auto types = file.get_ints("tokenizer.ggml.token_type").value();
-  for (const int64_t type : types)
-    vocab.types.push_back(static_cast<PieceType>(type));
+  for (const int64_t type : types) vocab.types.push_back(static_cast<PieceType>(type));
   vocab.unknown = 0;
   vocab.bos = 1;
   vocab.eos = 2;
@@ -41,8 +29,8 @@ Shared demo() {
 void check_masks(const Shared& tokenizer, grammar::Syntax syntax, const std::string& text,
                  uint32_t seed, int tokens, bool drop_space = false) {
   grammar::Compiler compiler(tokenizer);
-  const grammar::Program program = syntax == grammar::Syntax::kGbnf ? grammar::parse_gbnf(text)
-                                                                   : grammar::parse_regex(text);
+  const grammar::Program program =
+      syntax == grammar::Syntax::kGbnf ? grammar::parse_gbnf(text) : grammar::parse_regex(text);
   grammar::States states(program);
   grammar::Matcher matcher(compiler.compile(syntax, text), drop_space);
   std::mt19937 random(seed);
@@ -59,8 +47,9 @@ void check_masks(const Shared& tokenizer, grammar::Syntax syntax, const std::str
       expected = expected && judge(states, written + bytes) != Verdict::kRefused;
       if (tokenizer->is_end_of_generation(id)) expected = so_far == Verdict::kWhole;
       if (mask[id] != expected)
-        return report(__FILE__, __LINE__, cat("token ", id, " \"", bytes, "\" after \"", written,
-                                              "\": expected ", expected, " by\n", text));
+        return report(__FILE__, __LINE__,
+                      cat("token ", id, " \"", bytes, "\" after \"", written, "\": expected ",
+                          expected, " by\n", text));
       if (expected && !tokenizer->is_end_of_generation(id)) allowed.push_back(id);
     }
     if (allowed.empty()) {

@@ -17,11 +17,11 @@ namespace cria::test {
 struct Expression {
   enum class Kind { kText, kClass, kRule, kSequence, kBranches, kRepeat };
   Kind kind = Kind::kText;
-  std::string text = {};                 // kText; kClass: its characters, without ^
-  bool negated = false;                  // kClass
-  size_t rule = 0;                       // kRule
-  std::vector<Expression> parts = {};    // kSequence, kBranches; kRepeat: one
-  int least = 0, most = -1;              // kRepeat; -1: any number
+  std::string text = {};               // kText; kClass: its characters, without ^
+  bool negated = false;                // kClass
+  size_t rule = 0;                     // kRule
+  std::vector<Expression> parts = {};  // kSequence, kBranches; kRepeat: one
+  int least = 0, most = -1;            // kRepeat; -1: any number
 };
 
 /// Rules r0, r1, …; r0 is the root.
@@ -100,7 +100,8 @@ class GrammarMaker {
     if (choice < 2) return character();
     if (choice == 2 && calls_) {
       if (!first) return {.kind = Kind::kRule, .rule = below(rules_)};
-      if (rule + 1 < rules_) return {.kind = Kind::kRule, .rule = rule + 1 + below(rules_ - rule - 1)};
+      if (rule + 1 < rules_)
+        return {.kind = Kind::kRule, .rule = rule + 1 + below(rules_ - rule - 1)};
       return character();
     }
     Expression e;
@@ -110,7 +111,8 @@ class GrammarMaker {
       bool begins = first;
       for (size_t i = 0; i < count; ++i) {
         e.parts.push_back(expression(depth - 1, rule, begins));
-        begins = begins && e.parts.back().kind != Kind::kText && e.parts.back().kind != Kind::kClass;
+        begins =
+            begins && e.parts.back().kind != Kind::kText && e.parts.back().kind != Kind::kClass;
       }
     } else if (choice == 5) {
       e.kind = Kind::kBranches;
@@ -153,7 +155,8 @@ class Reference {
     switch (e.kind) {
       case Kind::kText:
         out = from;
-        for (const char32_t c : decode(e.text)) out = take(out, [c](char32_t got) { return got == c; });
+        for (const char32_t c : decode(e.text))
+          out = take(out, [c](char32_t got) { return got == c; });
         return out;
       case Kind::kClass:
         return take(from, [&](char32_t got) { return in_class(e.text, got) != e.negated; });
@@ -219,8 +222,8 @@ class Reference {
         out += static_cast<char32_t>((byte(0) & 0x1F) << 6 | (byte(1) & 0x3F));
         i += 2;
       } else {
-        out += static_cast<char32_t>((byte(0) & 0xF) << 12 | (byte(1) & 0x3F) << 6 |
-                                     (byte(2) & 0x3F));
+        out +=
+            static_cast<char32_t>((byte(0) & 0xF) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F));
         i += 3;
       }
     }

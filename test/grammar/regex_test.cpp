@@ -9,15 +9,18 @@ TEST(regex_items) {
   CHECK_TEXTS(parse_regex("ab|c"), Texts({"ab", "c"}), Texts({"a", "abc", ""}));
   CHECK_TEXTS(parse_regex(""), Texts({""}), Texts({"a"}));
   CHECK_TEXTS(parse_regex("a|"), Texts({"", "a"}), Texts({"b"}));
-  CHECK_TEXTS(parse_regex("."), Texts({"a", "é", "😀", "\t"}), Texts({"\n", "\r", "\xE2\x80\xA8", ""}));
+  CHECK_TEXTS(parse_regex("."), Texts({"a", "é", "😀", "\t"}),
+              Texts({"\n", "\r", "\xE2\x80\xA8", ""}));
   CHECK_TEXTS(parse_regex("日[本-語]"), Texts({"日本"}), Texts({"日"}));
-  CHECK_TEXTS(parse_regex("a-b c,=#\"'<>&%@!~`_/:;"), Texts({"a-b c,=#\"'<>&%@!~`_/:;"}), Texts({"a"}));
+  CHECK_TEXTS(parse_regex("a-b c,=#\"'<>&%@!~`_/:;"), Texts({"a-b c,=#\"'<>&%@!~`_/:;"}),
+              Texts({"a"}));
 }
 
 TEST(regex_classes) {
   CHECK_TEXTS(parse_regex("[a-c_-]"), Texts({"a", "c", "_", "-"}), Texts({"d", "^"}));
   CHECK_TEXTS(parse_regex("[^a-c]"), Texts({"d", "\n", "é"}), Texts({"a", ""}));
-  CHECK_TEXTS(parse_regex("\\d\\w\\s"), Texts({"1_ ", "0Z\n", "9a\xC2\xA0"}), Texts({"a__", "1é "}));
+  CHECK_TEXTS(parse_regex("\\d\\w\\s"), Texts({"1_ ", "0Z\n", "9a\xC2\xA0"}),
+              Texts({"a__", "1é "}));
   CHECK_TEXTS(parse_regex("\\D\\W\\S"), Texts({"a-b", "éé日"}), Texts({"1-b", "aab", "a- "}));
   CHECK_TEXTS(parse_regex("[\\d.\\-\\]]"), Texts({"5", ".", "-", "]"}), Texts({"\\", "d"}));
   CHECK_TEXTS(parse_regex("[\\S]"), Texts({"a"}), Texts({" "}));

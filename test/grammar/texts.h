@@ -43,5 +43,4 @@ using Texts = std::vector<std::string>;
 
 #define CHECK_TEXTS(program, whole, other) \
   cria::test::check_texts((program), (whole), (other), __FILE__, __LINE__)
-#define REFUSED(expression, part) \
-  CHECK_THROWS(cria::ErrorCode::kBadArgument, (expression), part)
+#define REFUSED(expression, part) CHECK_THROWS(cria::ErrorCode::kBadArgument, (expression), part)
