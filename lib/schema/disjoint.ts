@@ -13,6 +13,7 @@ import {
   type StringCase
 } from './cases.js'
 import { type All, combine } from './document.js'
+import { isScalar, scalarKey } from './snapshot.js'
 
 /** Values by the schemas they satisfy, as far as they are known. */
 export interface Comparing extends Admitting {
@@ -29,7 +30,7 @@ export function disjoint(values: Comparing, a: Case, b: Case, depth = 0): boolea
   const both = meet(a, b)
   if (!both) return true
   if (depth >= maxDepth) return false
-  if (a.kind === 'object') values.budget.spend(10, '')
+  if (a.kind === 'object') values.budget.spend(20, '')
   switch (both.kind) {
     case 'number':
       return noNumber(both)
@@ -73,13 +74,54 @@ function noObject(values: Comparing, found: ObjectCase, depth: number): boolean 
   return found.required.some((name) => none(values, memberOf(values.budget, found, name), depth))
 }
 
+/** Members that are there and have one of a few scalars, as branches are told apart by. */
+export type Tags = ReadonlyMap<string, ReadonlySet<string>>
+
+const maxTags = 4
+const maxTagValues = 64
+
+export function tagsOf(values: Comparing, found: Case): Tags | undefined {
+  if (found.kind !== 'object') return undefined
+  const tags = new Map<string, ReadonlySet<string>>()
+  for (const name of found.required.slice(0, maxTags)) {
+    const cases = known(values, memberOf(values.budget, found, name)) ?? []
+    if (cases.length === 0 || cases.length > maxTagValues) continue
+    const keys = cases.flatMap((one) =>
+      one.kind === 'literal' && isScalar(one.value) ? [scalarKey(one.value)] : []
+    )
+    if (keys.length === cases.length) tags.set(name, new Set(keys))
+  }
+  return tags
+}
+
+/** Whether a member of both has another value in each. */
+export function toldApart(a: Tags | undefined, b: Tags | undefined): boolean {
+  if (!a || !b) return false
+  for (const [name, keys] of a) {
+    const others = b.get(name)
+    if (others && ![...keys].some((key) => others.has(key))) return true
+  }
+  return false
+}
+
+/** Undefined where they cannot be known yet: they are being found, as in a tree of branches. */
+function known(values: Comparing, all: All): readonly Case[] | undefined {
+  try {
+    return values.cases(all)
+  } catch (error) {
+    if (error instanceof CriaError) return undefined
+    throw error
+  }
+}
+
 /** Whether no value satisfies all of these. */
 function none(values: Comparing, all: All, depth: number): boolean {
   if (all.length === 0) return false
-  const [first, ...others] = all.map((place) => values.cases(combine([place])))
-  let left = first ?? []
+  const sets = all.map((place) => known(values, combine([place])))
+  const [first, ...others] = sets.filter((set) => set !== undefined)
+  let left = first
   for (const other of others) {
-    left = left.filter((a) => other.some((b) => !disjoint(values, a, b, depth + 1)))
+    left = left?.filter((a) => other.some((b) => !disjoint(values, a, b, depth + 1)))
   }
-  return left.length === 0
+  return left !== undefined && left.length === 0
 }

@@ -38,23 +38,25 @@ const uri =
   `//(?:(?:[${unreserved}:]|${escaped})*@)?(?:[${unreserved}]|${escaped})*(?::[0-9]{0,5})?${segments('')}|` +
   `/?${segments(`(?:[${unreserved}:@]|${escaped})+`)}|/?` +
   `)(?:\\?${pathCharacters})?(?:#${pathCharacters})?`
-const time8601 = 'T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)'
-const days = '(?:[0-9]+Y(?:[0-9]+M(?:[0-9]+D)?)?|[0-9]+M(?:[0-9]+D)?|[0-9]+D)'
+const time8601 =
+  'T(?:[0-9]{1,9}H(?:[0-9]{1,9}M(?:[0-9]{1,9}S)?)?|[0-9]{1,9}M(?:[0-9]{1,9}S)?|[0-9]{1,9}S)'
+const days =
+  '(?:[0-9]{1,9}Y(?:[0-9]{1,9}M(?:[0-9]{1,9}D)?)?|[0-9]{1,9}M(?:[0-9]{1,9}D)?|[0-9]{1,9}D)'
 
 const patterns: Readonly<Record<string, string>> = {
   date,
   time,
   'date-time': `${date}T${time}`,
-  duration: `P(?:${days}(?:${time8601})?|${time8601}|[0-9]+W)`,
+  duration: `P(?:${days}(?:${time8601})?|${time8601}|[0-9]{1,9}W)`,
   uuid: '[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}',
   ipv4,
   ipv6: `(?:${ipv6})`,
-  // No quoted local parts, no address literals; up to 63 characters before the @.
+  // No quoted local parts, no address literals; up to 32 characters before the @, and dots between.
   email: `${atom}(?:\\.?${atom}){0,31}@${hostLabel}(?:\\.${hostLabel}){0,2}`,
   hostname: `${hostLabel}(?:\\.${hostLabel}){0,2}`,
   uri,
   'json-pointer': '(?:/(?:[^~/]|~[01])*)*',
-  'relative-json-pointer': '(?:0|[1-9][0-9]*)(?:#|(?:/(?:[^~/]|~[01])*)*)'
+  'relative-json-pointer': '(?:0|[1-9][0-9]{0,8})(?:#|(?:/(?:[^~/]|~[01])*)*)'
 }
 
 export const formatNames = Object.keys(patterns)

@@ -42,10 +42,11 @@ export class Members {
       ...found.layers.flatMap(({ properties }) => [...properties.keys()]),
       ...found.required
     ])
+    values.budget.spend(30 * names.size, path) // with its rules
     const members: Member[] = []
     const requiredNames = new Set(found.required)
     for (const name of names) {
-      values.budget.spend(1 + found.layers.length, path)
+      values.budget.spend(found.layers.length, path)
       const allowed = found.names.every((all) => values.admits(all, name))
       const required = requiredNames.has(name)
       if (!allowed && !required) continue

@@ -18,9 +18,9 @@ export interface SchemaLimits {
 export const defaultLimits: SchemaLimits = {
   values: 50_000,
   depth: 200,
-  steps: 60_000,
+  steps: 100_000,
   rules: 8_000,
-  length: 2 ** 21 // what the native side reads of a grammar
+  length: 2 ** 20 // what the native side reads of a grammar
 }
 
 /** Counts work, and ends it with a typed error where there is too much. */

@@ -18,6 +18,11 @@ export function isScalar(value: Json): boolean {
   return typeof value !== 'object' || value === null
 }
 
+/** Scalars are the same where their keys are. */
+export function scalarKey(value: Json): string {
+  return typeof value === 'string' ? `s${value}` : String(value)
+}
+
 /** Equality of JSON values: members in any order. */
 export function same(a: Json, b: Json): boolean {
   if (isScalar(a) || isScalar(b)) return a === b

@@ -6,13 +6,13 @@
  */
 import { admits } from './admits.js'
 import { type Case, isInteger, kindOf, type LiteralCase, literalCase, meet } from './cases.js'
-import { disjoint } from './disjoint.js'
+import { disjoint, tagsOf, toldApart } from './disjoint.js'
 import { type All, type Place, pathOf, type SchemaDocument } from './document.js'
 import { keywordsOf } from './keywords.js'
 import { ownCases, type Schema } from './places.js'
 import { type Budget, cannot, invalid, tooComplex } from './problem.js'
 import { parsePattern } from './regex.js'
-import { isArray, isScalar, type Json, same } from './snapshot.js'
+import { isArray, isScalar, type Json, same, scalarKey } from './snapshot.js'
 
 export class Values {
   readonly document: SchemaDocument
@@ -60,10 +60,14 @@ export class Values {
       throw tooComplex(path, `${this.budget.limits.depth} schemas apply through one another`)
     }
     this.#open.add(place)
-    const found = this.#find({ document: this.document, place, keywords: keywordsOf(place) }, path)
-    this.#open.delete(place)
-    this.#ofPlace.set(place, found)
-    return found
+    try {
+      const schema = { document: this.document, place, keywords: keywordsOf(place) }
+      const found = this.#find(schema, path)
+      this.#ofPlace.set(place, found)
+      return found
+    } finally {
+      this.#open.delete(place)
+    }
   }
 
   #find(schema: Schema, path: string): readonly Case[] {
@@ -142,9 +146,12 @@ export class Values {
 
   #oneOf(found: readonly Case[], branches: readonly Place[], path: string): readonly Case[] {
     const parts = branches.map((branch) => this.#meetAll(found, this.#casesAt(branch), path))
+    const tags = new Map(parts.flat().map((one) => [one, tagsOf(this, one)]))
+    const apart = (a: Case, b: Case) => toldApart(tags.get(a), tags.get(b)) || disjoint(this, a, b)
     parts.forEach((one, i) => {
+      this.budget.spend(parts.length - i, path)
       parts.slice(i + 1).forEach((other, j) => {
-        const overlap = one.some((a) => other.some((b) => !disjoint(this, a, b)))
+        const overlap = one.some((a) => other.some((b) => !apart(a, b)))
         if (!overlap) return
         throw cannot(
           `${path}/oneOf`,
@@ -245,8 +252,4 @@ function sorted(cases: readonly Case[]) {
     else others.push(one)
   }
   return { scalars, others }
-}
-
-function scalarKey(value: Json): string {
-  return typeof value === 'string' ? `s${value}` : String(value)
 }

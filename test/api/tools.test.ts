@@ -1,64 +1,25 @@
 /** Tools, over a fake engine that plays the model's answers. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
-import { LoadedModel } from '../../lib/loaded.js'
-import type { NativeSegment } from '../../lib/native.js'
-import { toOrder } from '../../lib/prompt.js'
 import { Session } from '../../lib/session.js'
-import { prefixed } from '../../lib/tools/grammar.js'
 import type { Tool } from '../../lib/tools/types.js'
-import type { Chunk, GenerateOptions, Message } from '../../lib/types.js'
-import { FakeModel } from './support/fake.js'
+import type { Chunk, Message } from '../../lib/types.js'
+import {
+  begin,
+  call,
+  fake,
+  generate,
+  loaded,
+  say,
+  settle,
+  text,
+  tools,
+  weather
+} from './support/tool-play.js'
 
 vi.mock('../../lib/native.js', () => ({ native: {}, nativePath: '' }))
 
-let fake: FakeModel
-let loaded: LoadedModel
-
-beforeEach(() => {
-  fake = new FakeModel()
-  loaded = new LoadedModel(fake, fake.router)
-})
-
-const question: readonly Message[] = [{ role: 'user', content: 'And the weather?' }]
-
-const weather: Tool = {
-  description: 'The weather of a city.',
-  schema: {
-    type: 'object',
-    properties: { city: { type: 'string' }, days: { type: 'integer', maximum: 7 } },
-    required: ['city'],
-    additionalProperties: false
-  },
-  run: ({ city }: { city: string }) => ({ city, sky: 'clear' })
-}
-const tools = { weather }
-
-function generate(options: GenerateOptions = {}, messages = question) {
-  return loaded.submit(() => {
-    const settings = loaded.settings({ tools, ...options })
-    return { settings, sequence: 0, ...toOrder(messages, settings, loaded) }
-  })
-}
-
-const text = () => (fake.last.prompt as NativeSegment[]).map((segment) => segment.text).join('')
-
-/** Grammars are compiled and tools run off this turn of the loop. */
-async function settle() {
-  for (let i = 0; i < 8; i++) await nextTurn()
-}
-
-/** Plays one answer of the model, piece by piece, and waits until tools that answer at once have. */
-async function say(answer: string, end: Parameters<FakeModel['step']>[2] = {}) {
-  await settle()
-  const { id } = fake.last
-  for (const piece of answer.match(/[\s\S]{1,7}/g) ?? []) fake.step(id, piece)
-  fake.step(id, '', end)
-  await settle()
-}
-
-const call = (city: string, more = {}) =>
-  JSON.stringify({ tool: 'weather', arguments: { city, ...more } })
+beforeEach(() => begin())
 
 test('a call is run, its result told, and the answer is the text', async () => {
   const generation = generate({ maxTokens: 100 })
@@ -353,8 +314,7 @@ describe('toolChoice', () => {
   })
 
   test('a control token that begins calls is put before the answer', async () => {
-    fake = new FakeModel('{% if tools %}[TOOL_CALLS]{% endif %}')
-    loaded = new LoadedModel(fake, fake.router)
+    begin('{% if tools %}[TOOL_CALLS]{% endif %}')
     const prompt = [{ text: 'x', special: true }]
     Object.assign(loaded, { renderChat: () => ({ prompt, bos: false, trimStart: true }) })
     const generation = generate({ toolChoice: { name: 'weather' } })
@@ -446,8 +406,7 @@ describe('a session', () => {
 
 test('an aside may come before the calls of other syntaxes', async () => {
   const template = '{% if tools %}<tool_call>{% endif %}{% for m in messages %}{% endfor %}'
-  fake = new FakeModel(template)
-  loaded = new LoadedModel(fake, fake.router)
+  begin(template)
   const rendered: unknown[] = []
   Object.assign(loaded, {
     renderChat: (messages: unknown, definitions: unknown) => {
@@ -469,118 +428,5 @@ test('an aside may come before the calls of other syntaxes', async () => {
   expect(rendered[1]).toMatchObject({
     messages: [{ role: 'user' }, { role: 'assistant' }, { role: 'tool' }, { role: 'tool' }],
     definitions: [{ name: 'weather' }]
-  })
-})
-
-describe('what tools takes', () => {
-  test.each<[GenerateOptions, string]>([
-    [{ tools: [] as never }, 'tools must be an object'],
-    [{ tools: { 'a b': weather } }, 'a name has 1 to 64'],
-    [{ tools: { a: 7 as never } }, 'tools.a: expected { description, schema, run }, got 7'],
-    [{ tools: { a: { ...weather, description: 7 as never } } }, 'description must be a text'],
-    [{ tools: { a: { ...weather, run: 'x' as never } } }, 'run must be a function'],
-    [{ tools: { a: { ...weather, schema: 'x' as never } } }, 'must be a JSON Schema'],
-    [{ tools: { a: { ...weather, schema: { type: 'str' } } } }, '#/type names a type'],
-    [{ toolChoice: 'always' as never }, "toolChoice must be 'auto'"],
-    [{ toolChoice: { name: 'x' } }, 'no tool "x"; tools: weather'],
-    [{ tools: {}, toolChoice: 'required' }, 'needs tools'],
-    [{ maxToolRounds: 0 }, 'maxToolRounds must be']
-  ])('%j is refused', async (options, message) => {
-    await expect(generate(options)).rejects.toThrow(message)
-    expect(fake.requests).toEqual([])
-  })
-
-  test('only messages can be answered with tools', async () => {
-    await expect(generate({}, 'text' as never)).rejects.toThrow('tools need messages')
-    await expect(generate({}, [1, 2] as never)).rejects.toThrow('tools need messages')
-  })
-
-  test('a schema of a Standard Schema library is used, its own checks too', async () => {
-    const seen: unknown[] = []
-    const schema = {
-      '~standard': {
-        version: 1,
-        vendor: 'mine',
-        validate: (value: { city: string }) =>
-          value.city === '' ? { issues: [{ message: 'no city' }] } : { value: { at: value.city } },
-        jsonSchema: { input: () => ({ type: 'object', properties: { city: { type: 'string' } } }) }
-      }
-    }
-    const run = (args: unknown) => seen.push(args)
-    const generation = generate({ tools: { weather: { description: '', schema, run } } })
-    await settle()
-    expect(text()).toContain('"properties":{"city":{"type":"string"}}')
-    await say(`${call('')}\n${call('Rome')}`)
-    await say('Yes.')
-    expect((await generation).toolCalls[0]?.error).toContain('no city')
-    expect(seen).toEqual([{ at: 'Rome' }])
-    const plain = { '~standard': { vendor: 'old', validate: () => ({ value: 1 }) } }
-    await expect(
-      generate({ tools: { a: { description: '', schema: plain, run } } })
-    ).rejects.toMatchObject({ code: 'ERR_CRIA_UNSUPPORTED' })
-  })
-})
-
-describe('answers are held to a grammar', () => {
-  const grammar = () =>
-    fake.grammars
-      .at(-1)
-      ?.replace(/^gbnf /, '')
-      .split('\n')
-
-  test('calls have one of arguments, and text is free', async () => {
-    const generation = generate()
-    await settle()
-    expect(grammar()?.slice(0, 4)).toEqual([
-      'root ::= " "? calls | text',
-      'text ::= ([ \\t\\n]* [^{\\[ \\t\\n] .*)?',
-      'call ::= call-0',
-      'call-0 ::= "{\\"tool\\": \\"weather\\", \\"arguments\\": " t0-root "}"'
-    ])
-    expect(grammar()?.at(-1)).toBe('calls ::= call | "[" call (", " call){0,15} "]"')
-    await say('Hm.')
-    await generation
-  })
-
-  test('a required call is held to it, in the first round alone', async () => {
-    const other = { ...weather, schema: { type: 'object', unevaluatedItems: 1 } }
-    await expect(generate({ tools: { weather, other } })).rejects.toThrow('unevaluatedItems')
-    const generation = generate({ tools: { a: weather, b: weather }, toolChoice: { name: 'b' } })
-    await settle()
-    expect(text().endsWith(' [/INST]')).toBe(true)
-    expect(grammar()?.[0]).toBe('root ::= " "? calls')
-    expect(grammar()?.join('\n')).toContain('\\"tool\\": \\"b\\"')
-    expect(grammar()?.join('\n')).not.toContain('\\"tool\\": \\"a\\"')
-    await say('{"tool": "b", "arguments": {"city": "Rome"}}')
-    expect(grammar()?.[0]).toBe('root ::= " "? calls | text')
-    expect(grammar()?.join('\n')).toContain('\\"tool\\": \\"a\\"')
-    await say('Clear.')
-    expect((await generation).toolCalls).toHaveLength(1)
-  })
-
-  test('with a schema, the answer is of the schema', async () => {
-    const schema = {
-      type: 'object',
-      properties: { sky: { enum: ['clear', 'grey'] } },
-      required: ['sky']
-    }
-    const generation = generate({ schema })
-    await settle()
-    expect(grammar()?.[0]).toBe('root ::= " "? (calls | a-root)')
-    expect(grammar()?.join('\n')).toContain('clear')
-    await say(call('Rome'))
-    await say('{"sky": "clear"}')
-    expect(await generation).toMatchObject({ object: { sky: 'clear' }, text: '{"sky": "clear"}' })
-    const cut = generate({ schema })
-    await say('{"sky": "cl', { reason: 'length' })
-    expect(await cut).toMatchObject({ finishReason: 'length' })
-    expect(await cut).not.toHaveProperty('object')
-  })
-
-  test('names of rules are told from texts, sets and counts', () => {
-    const gbnf = '# of a\nroot ::= "a \\" b" [a-z\\]c] x-y{1,2} | root # b\nx-y ::= "c"'
-    expect(prefixed(gbnf, 'p-')).toBe(
-      '# of a\np-root ::= "a \\" b" [a-z\\]c] p-x-y{1,2} | p-root # b\np-x-y ::= "c"'
-    )
   })
 })

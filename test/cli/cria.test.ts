@@ -115,6 +115,26 @@ describe('run', () => {
     expect(stopped.stderr).toContain('(stop)')
   })
 
+  test('--schema holds the text to JSON, and a wrong one is told before a model is loaded', async () => {
+    const file = join(tmpdir(), `cria-${process.pid}.schema.json`)
+    try {
+      writeFileSync(file, '{"type": "integer", "minimum": 10, "maximum": 12}')
+      const { stdout } = await cria(['run', '--json', '-q', '--schema', file, 'A number: '])
+      const { object } = JSON.parse(stdout)
+      expect([10, 11, 12]).toContain(object)
+      writeFileSync(file, '{"type": "array", "uniqueItems": true}')
+      const refused = await cria(['run', '-m', 'none.gguf', '--schema', file, 'x'])
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('#/uniqueItems') })
+      writeFileSync(file, '{')
+      const broken = await cria(['run', '--schema', file, 'x'])
+      expect(broken.stderr).toContain('the schema is no JSON')
+      const stopped = await cria(['run', '--schema', file, '--stop', 'a', 'x'])
+      expect(stopped).toMatchObject({ code: 2, stderr: expect.stringContaining('give no --stop') })
+    } finally {
+      rmSync(file)
+    }
+  })
+
   test('--grammar and --regex hold the text to them', async () => {
     const file = join(tmpdir(), `cria-${process.pid}.gbnf`)
     writeFileSync(file, 'root ::= "- " [a-z]+ "\\n"')

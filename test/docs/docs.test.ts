@@ -96,7 +96,7 @@ describe('commands', () => {
     // What the section on chat says instead of a table.
     const shared = flags
       .get('run')
-      ?.filter((flag) => !['--chat', '--json', '--grammar', '--regex'].includes(flag))
+      ?.filter((flag) => !['--chat', '--json', '--schema', '--grammar', '--regex'].includes(flag))
     expect(flags.get('chat')).toEqual(shared)
   })
 

@@ -323,6 +323,33 @@ const tables: Record<string, [unknown, string[], string[]][]> = {
       ['{}']
     ]
   ],
+  'trees of branches': [
+    [
+      {
+        oneOf: [
+          {
+            type: 'object',
+            properties: { child: { $ref: '#' }, k: { const: 1 } },
+            required: ['child', 'k'],
+            additionalProperties: false
+          },
+          {
+            type: 'object',
+            properties: { k: { enum: [2, 3] } },
+            required: ['k'],
+            additionalProperties: false
+          }
+        ]
+      },
+      ['{"k":2}', '{"child":{"child":{"k":3},"k":1},"k":1}'],
+      ['{"k":1}', '{"child":{"k":4},"k":1}']
+    ],
+    [
+      { anyOf: [{ type: 'null' }, { type: 'array', items: { $ref: '#' }, minItems: 1 }] },
+      ['null', '[[null],null]'],
+      ['[]']
+    ]
+  ],
   references: [
     [{ $defs: { n: { type: 'integer' } }, items: { $ref: '#/$defs/n' } }, ['[1,2]'], ['["a"]']],
     [
