@@ -18,17 +18,29 @@ export interface ToolGrammar {
   readonly answer?: string | undefined
 }
 
+/** A grammar may be no longer: then arguments are held to JSON alone, and validated afterwards. */
+const longest = 2 ** 20
+
 /** Undefined where the model's own way to call cannot be written as a grammar and none is required. */
-export function toolGrammar({ tools, syntax, required, answer }: ToolGrammar): string | undefined {
-  const { written, begins } = syntax
+export function toolGrammar(wanted: ToolGrammar): string | undefined {
+  const { syntax, required, answer } = wanted
   const hasControl = syntax.openers.some((opener) => opener.startsWith('['))
   if (hasControl && !required && answer === undefined) return undefined
+  const exact = compose(wanted, argumentsGrammar)
+  return exact.length <= longest ? exact : compose(wanted, anyObject)
+}
+
+function compose(
+  { tools, syntax, required, answer }: ToolGrammar,
+  grammarOf: (parameters: object) => string
+): string {
+  const { written, begins } = syntax
   const names = tools.map((_, i) => `call-${i}`)
   const rules = [
     `call ::= ${names.join(' | ')}`,
     ...tools.flatMap(({ definition: { name, parameters } }, i) => [
       `call-${i} ::= ${quoted(`{"${written.name}": "${name}", "${written.arguments}": `)} t${i}-root "}"`,
-      prefixed(argumentsGrammar(parameters), `t${i}-`)
+      prefixed(grammarOf(parameters), `t${i}-`)
     ]),
     `calls ::= ${callsRule(written)}`
   ]
@@ -49,13 +61,22 @@ function callsRule({ open, close, list, alone }: ToolSyntax['written']): string 
   return `${one} ("\\n" ${one}){0,${mostCalls - 1}}`
 }
 
+const anyObject = () => compileSchema({ type: 'object' }, { open: true }).gbnf
+
+const compiled = new WeakMap<object, string>() // for the rounds of a generation
+
 /** Of any object where a schema has no grammar: it is validated afterwards in any case. */
 function argumentsGrammar(parameters: object): string {
+  const known = compiled.get(parameters)
+  if (known !== undefined) return known
+  let gbnf: string
   try {
-    return compileSchema(parameters).gbnf
+    gbnf = compileSchema(parameters).gbnf
   } catch {
-    return compileSchema({ type: 'object' }).gbnf
+    gbnf = anyObject()
   }
+  compiled.set(parameters, gbnf)
+  return gbnf
 }
 
 const quoted = (text: string) => JSON.stringify(text)

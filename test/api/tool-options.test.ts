@@ -113,6 +113,15 @@ describe('answers are held to a grammar', () => {
     expect(await cut).not.toHaveProperty('object')
   })
 
+  test('a schema that no grammar is made of holds to any object, and is validated afterwards', async () => {
+    const schema = { type: 'object', properties: { n: { not: { multipleOf: 7 } } } }
+    const generation = generate({ tools: { weather: { ...weather, schema } } })
+    await say('{"tool": "weather", "arguments": {"n": 14}}')
+    expect(grammar()?.[0]).toBe('root ::= " "? calls | text')
+    await say('Hm.')
+    expect((await generation).toolCalls[0]?.error).toContain('n is what it must not be')
+  })
+
   test('names of rules are told from texts, sets and counts', () => {
     const gbnf = '# of a\nroot ::= "a \\" b" [a-z\\]c] x-y{1,2} | root # b\nx-y ::= "c"'
     expect(prefixed(gbnf, 'p-')).toBe(

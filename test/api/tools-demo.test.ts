@@ -79,3 +79,27 @@ test('with a schema, the answer is of it where it is no call', async () => {
   if (finishReason === 'stop') expect(typeof object?.fine).toBe('boolean')
   else expect(object).toBeUndefined()
 })
+
+test('tools, schemas, aborts and plain requests in one batch: the plain ones are as alone', async () => {
+  const plain = () => model.generate('Once upon a time', { temperature: 0, maxTokens: 40 })
+  const alone = (await plain()).text
+  const schema = { type: 'object', properties: { a: { type: 'boolean' } }, required: ['a'] }
+  const mixed = Array.from({ length: 18 }, (_, seed) => {
+    const abort = new AbortController()
+    const options = { temperature: 1, maxTokens: 60, seed, signal: abort.signal }
+    const tools = { garden }
+    if (seed % 4 === 0) setTimeout(() => abort.abort(), 5 * seed)
+    if (seed % 3 === 0)
+      return model.generate(question, { ...options, tools, toolChoice: 'required' })
+    if (seed % 3 === 1) return model.generate(question, { ...options, tools, schema })
+    return model.generate(question, { ...options, schema })
+  })
+  const neighbours = [plain(), plain(), plain()]
+  for (const end of await Promise.allSettled(mixed)) {
+    if (end.status === 'fulfilled')
+      for (const call of end.value.toolCalls) expect(call.error).toBeUndefined()
+    else expect(['AbortError', 'CriaError']).toContain((end.reason as Error).name)
+  }
+  for (const { text } of await Promise.all(neighbours)) expect(text).toBe(alone)
+  await expect.poll(() => model.stats().requests.running).toBe(0)
+})
