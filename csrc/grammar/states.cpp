@@ -7,13 +7,13 @@
 namespace cria::grammar {
 namespace {
 
-// About 40 MB in all, at most; ordinary grammars keep far below.
+// About 16 MB in all, at most; ordinary grammars keep far below.
 constexpr size_t kFullStates = 8192;
-constexpr size_t kFullEdges = size_t{1} << 21;
-constexpr size_t kFullWays = size_t{1} << 21;
+constexpr size_t kFullEdges = size_t{1} << 20;
+constexpr size_t kFullWays = size_t{1} << 19;
 // Following a way costs as much time as looking at so many.
 constexpr size_t kFollowWork = 16;
-constexpr size_t kFullFrames = size_t{1} << 20;
+constexpr size_t kFullFrames = size_t{1} << 17;
 
 [[noreturn]] void refuse_ambiguity() {
   fail(ErrorCode::kBadArgument,
