@@ -11,6 +11,7 @@ export const errorCodes = {
   ERR_CRIA_DISPOSED: 'the model or session was disposed',
   ERR_CRIA_QUEUE_FULL: 'as many requests wait as may (maxQueue)',
   ERR_CRIA_TIMEOUT: 'the generation was not done within its timeout',
+  ERR_CRIA_VALIDATION: 'the schema library refuses the generated value; `cause` has its issues',
   ERR_CRIA_BAD_SESSION: 'the file is no saved session, is damaged, or of another model',
   ERR_CRIA_NO_DEVICE: 'no such device, or this build has no backend for it',
   ERR_CRIA_BACKEND: 'the native core failed'

@@ -2,15 +2,24 @@
 
 import { Feed, type FeedReader } from './feed.js'
 import type { NativeEnd } from './native.js'
-import type { Chunk, Result, Timings, Usage } from './types.js'
+import type { ToolNews, ToolOutcome } from './tools/types.js'
+import type { Chunk, Message, ObjectResult, Result, Timings, Usage } from './types.js'
 
 /** How the side that makes a generation feeds it. Whatever comes after the end is ignored. */
 export interface GenerationControl {
-  push(text: string, tokens: number[]): void
+  /** `news`: what else a chunk tells; one of a call or a result comes without text. */
+  push(text: string, tokens: number[], news?: ToolNews): void
+  /** What came so far stays with who read it, but is not part of the result. */
+  restart(): void
+  /** All that was pushed. */
+  text(): string
   /** Ends it with all that was pushed; gives the result, or undefined where it had ended before. */
   finish(end: GenerationEnd): Result | undefined
   fail(error: unknown): void
 }
+
+/** What a single request needs of it. */
+export type RequestControl = Omit<GenerationControl, 'restart'>
 
 /** What it can ask of the side that feeds it; nothing happens after the end. */
 export interface Running {
@@ -25,6 +34,12 @@ export interface GenerationEnd {
   readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: NativeEnd['timings']
+  readonly toolCalls?: readonly ToolOutcome[]
+  readonly messages?: readonly Message[]
+  /** The value of a schema, where the text is a whole one. */
+  readonly object?: unknown
+  /** With a grammar alone. */
+  readonly complete?: boolean | undefined
 }
 
 /**
@@ -40,9 +55,9 @@ export interface GenerationEnd {
  * - An error that nobody awaits or iterates is dropped: there is never an `unhandledRejection` from
  *   a generation itself (a promise made of it with `then` is the caller's own).
  */
-export class Generation implements PromiseLike<Result>, AsyncIterable<Chunk> {
+export class Generation<R extends Result = Result> implements PromiseLike<R>, AsyncIterable<Chunk> {
   readonly #feed: Feed<Chunk>
-  readonly #result: Promise<Result>
+  readonly #result: Promise<R>
   readonly #running: Running
 
   /** @internal */
@@ -52,28 +67,31 @@ export class Generation implements PromiseLike<Result>, AsyncIterable<Chunk> {
       pause: () => this.#running.pause(),
       resume: () => this.#running.resume()
     })
-    let settle!: { resolve(result: Result): void; reject(error: unknown): void }
+    let settle!: { resolve(result: R): void; reject(error: unknown): void }
     this.#result = new Promise((resolve, reject) => {
       settle = { resolve, reject }
     })
     this.#result.catch(() => {}) // told to whoever awaits or iterates
-    this.#running = start(makeControl(this.#feed, settle))
+    // The order that `start` makes decides what the result has, as the types of its caller say.
+    const { resolve, reject } = settle
+    const resolveAs = (result: Result) => resolve(result as R)
+    this.#running = start(makeControl(this.#feed, { resolve: resolveAs, reject }))
   }
 
   // biome-ignore lint/suspicious/noThenProperty: a generation is awaited for its result.
-  then<A = Result, B = never>(
-    onResult?: ((result: Result) => A | PromiseLike<A>) | null,
+  then<A = R, B = never>(
+    onResult?: ((result: R) => A | PromiseLike<A>) | null,
     onError?: ((error: unknown) => B | PromiseLike<B>) | null
   ): Promise<A | B> {
     this.#feed.wantAll()
     return this.#result.then(onResult, onError)
   }
 
-  catch<B = never>(onError?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<Result | B> {
+  catch<B = never>(onError?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<R | B> {
     return this.then(undefined, onError)
   }
 
-  finally(onEnd?: (() => void) | null): Promise<Result> {
+  finally(onEnd?: (() => void) | null): Promise<R> {
     this.#feed.wantAll()
     return this.#result.finally(onEnd)
   }
@@ -145,26 +163,35 @@ function makeControl(
   feed: Feed<Chunk>,
   settle: { resolve(result: Result): void; reject(error: unknown): void }
 ): GenerationControl {
-  const texts: string[] = []
-  const tokens: number[] = []
+  let texts: string[] = []
+  let tokens: number[] = []
   let ended = false
   return {
-    push(text, added) {
-      if (ended || (text === '' && added.length === 0)) return
+    push(text, added, news) {
+      const isCall = news?.toolCall !== undefined || news?.toolResult !== undefined
+      if (ended || (text === '' && added.length === 0 && !isCall)) return
       texts.push(text)
       for (const token of added) tokens.push(token)
-      feed.push({ text, tokens: added })
+      feed.push({ text, tokens: added, ...news })
     },
-    finish({ reason, droppedMessages, usage, timings }) {
+    restart() {
+      texts = []
+      tokens = []
+    },
+    text: () => texts.join(''),
+    finish({ reason, droppedMessages, usage, timings, toolCalls = [], complete, ...more }) {
       if (ended) return undefined
       ended = true
-      const result: Result = {
+      const result: ObjectResult<unknown> = {
         text: texts.join(''),
         tokens,
         finishReason: reason,
         droppedMessages,
         usage,
-        timings: withRates(timings, usage)
+        timings: withRates(timings, usage),
+        toolCalls,
+        ...(complete === undefined ? {} : { complete }),
+        ...more
       }
       feed.end()
       settle.resolve(result)

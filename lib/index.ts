@@ -14,10 +14,22 @@ export { kernelBenchmark } from './kernel-benchmark.js'
 export type { EmbedInput, EmbedOptions, Score, ScoreInput, ScoreOptions } from './measure.js'
 export { Model } from './model.js'
 export { checkBenchmark, checkGenerate, checkKernelBenchmark, checkLoad } from './options.js'
+export { type CompiledSchema, compileSchema } from './schema/compile.js'
+export type { InferSchema, JsonSchema, Schema } from './schema/infer.js'
+export type { StandardSchema } from './schema/standard.js'
 export type { Session } from './session.js'
 export type { ModelStats } from './stats.js'
 export { nearestName } from './suggest.js'
 export { type StreamDecoder, Tokenizer } from './tokenizer.js'
+export type {
+  Tool,
+  ToolCall,
+  ToolChoice,
+  ToolContext,
+  ToolOutcome,
+  ToolSchema,
+  Tools
+} from './tools/types.js'
 export type {
   BenchmarkOptions,
   BenchmarkReport,
@@ -42,8 +54,10 @@ export type {
   Message,
   MetadataValue,
   ModelInfo,
+  ObjectResult,
   Progress,
   Result,
+  SchemaOptions,
   SessionOptions,
   TensorInfo,
   Timings,

@@ -3,26 +3,34 @@ import { type ChatFormat, chatFormat } from './chat/format.js'
 import { badArgument, CriaError, calling, callingNow, disposed } from './errors.js'
 import { tellStep } from './events.js'
 import { Generation } from './generation.js'
-import type { NativeModel, NativeUpdate } from './native.js'
+import { Grammars, type GrammarText } from './grammar.js'
+import type { NativeGrammar, NativeModel, NativeUpdate } from './native.js'
 import { checkGenerate, type GenerateSettings } from './options.js'
-import { type Engine, type Order, type Prompt, Request } from './request.js'
+import { type Order, type Prompt, Request } from './request.js'
 import type { Router } from './router.js'
 import { type ModelStats, toStats } from './stats.js'
 import { Tokenizer } from './tokenizer.js'
-import type { ModelInfo } from './types.js'
+import { type ToolEngine, ToolRun } from './tools/run.js'
+import { type ToolSyntax, toolSyntax } from './tools/syntax.js'
+import type { ModelInfo, Result } from './types.js'
 
-export class LoadedModel implements Engine {
+export class LoadedModel implements ToolEngine {
   readonly native: NativeModel
   readonly router: Router
   readonly info: ModelInfo
   readonly tokenizer: Tokenizer
   readonly renderChat: ChatFormat
+  /** How this model writes its calls of tools. */
+  readonly toolSyntax: ToolSyntax
+  readonly controlIds: ReadonlySet<number>
+  readonly #grammars: Grammars
   #lastSequence = 0
   #disposal: Promise<void> | undefined
 
   constructor(native: NativeModel, router: Router) {
     this.native = native
     this.router = router
+    this.#grammars = new Grammars(native)
     router.onDelivered = (updates) => this.#tellStep(updates)
     this.info = Object.freeze({ ...native.info })
     this.tokenizer = new Tokenizer(native.tokenizer)
@@ -33,6 +41,8 @@ export class LoadedModel implements Engine {
       eos: spelling(vocab.eos),
       controlPieces: vocab.controlPieces
     })
+    this.toolSyntax = toolSyntax(this.info.chatTemplate)
+    this.controlIds = new Set(vocab.controlPieces.map((piece) => native.tokenizer.idOf(piece)))
   }
 
   stats(): ModelStats {
@@ -74,12 +84,15 @@ export class LoadedModel implements Engine {
   }
 
   /** A generation that begins at once; what is wrong with the order rejects it. */
-  submit(makeOrder: () => Order): Generation {
-    return new Generation((control) => {
-      let request: Request | undefined
+  submit<R extends Result = Result>(makeOrder: () => Order): Generation<R> {
+    return new Generation<R>((control) => {
+      let request: Request | ToolRun | undefined
       try {
         this.assertOpen()
-        request = new Request(this, makeOrder(), control)
+        const order = makeOrder()
+        request = order.tools
+          ? new ToolRun(this, order, order.tools, control)
+          : new Request(this, order, control)
         request.start()
       } catch (error) {
         control.fail(error)
@@ -104,6 +117,11 @@ export class LoadedModel implements Engine {
       }
     }
     return settings
+  }
+
+  /** What an answer is held to, compiled once for each text. */
+  compileGrammar(grammar: GrammarText): Promise<NativeGrammar> {
+    return this.#grammars.compile(grammar)
   }
 
   newSequence(): number {

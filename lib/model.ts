@@ -15,8 +15,9 @@ import {
 } from './measure.js'
 import { native } from './native.js'
 import { checkEstimate, checkLoad, type LoadSettings } from './options.js'
-import { toPrompt } from './prompt.js'
+import { toOrder } from './prompt.js'
 import { Router } from './router.js'
+import type { InferSchema, Schema } from './schema/infer.js'
 import { Session } from './session.js'
 import { resolveSource, toNative } from './source.js'
 import type { ModelStats } from './stats.js'
@@ -29,6 +30,8 @@ import type {
   Inspection,
   LoadOptions,
   ModelInfo,
+  ObjectResult,
+  SchemaOptions,
   SessionOptions
 } from './types.js'
 
@@ -88,10 +91,15 @@ export class Model {
    * fit), ERR_CRIA_OUT_OF_MEMORY, ERR_CRIA_DISPOSED, ERR_CRIA_BACKEND, or the reason of an aborted
    * signal.
    */
+  generate<const S extends Schema>(
+    input: GenerateInput,
+    options: SchemaOptions<S>
+  ): Generation<ObjectResult<InferSchema<S>>>
+  generate(input: GenerateInput, options?: GenerateOptions): Generation
   generate(input: GenerateInput, options?: GenerateOptions): Generation {
     return this.#loaded.submit(() => {
       const settings = this.#loaded.settings(options)
-      return { settings, sequence: 0, prepare: () => toPrompt(input, settings, this.#loaded) }
+      return { settings, sequence: 0, ...toOrder(input, settings, this.#loaded) }
     })
   }
 

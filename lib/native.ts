@@ -47,7 +47,17 @@ export interface NativeRequest extends NativeSampling {
   readonly priority: number // -100 … 100
   readonly timeoutMs: number // from this call; 0: none
   readonly cacheKey: string // requests of other keys share no cache with it
+  /** What the text is held to. */
+  readonly grammar?: NativeGrammar | undefined
 }
+
+/** A compiled grammar of one model; there is nothing to see in it from here. */
+export interface NativeGrammar {
+  readonly grammar?: never
+}
+
+/** How a grammar is written. */
+export type GrammarSyntax = 'gbnf' | 'regex'
 
 /** A text of which figures are wanted; every field is present and in range. */
 export interface NativeMeasurement extends Pick<NativeRequest, 'id' | 'prompt' | 'bos'> {
@@ -73,6 +83,8 @@ export interface NativeEnd {
   readonly reason: 'stop' | 'length' | 'abort' | 'error'
   readonly usage: NativeUsage
   readonly timings: NativeTimings
+  /** With a grammar: whether the text is a whole one of it. */
+  readonly grammarComplete?: boolean
   /** For `error`. */
   readonly code?: string
   readonly message?: string
@@ -167,6 +179,8 @@ export interface NativeModel {
   readonly tokenizer: NativeTokenizer
   /** Posts a request; its updates come through the `onUpdates` of `loadModel`. */
   generate(request: NativeRequest): void
+  /** Off the event loop. What is wrong with the text is ERR_CRIA_BAD_ARGUMENT with its place. */
+  compileGrammar(syntax: GrammarSyntax, text: string): Promise<NativeGrammar>
   /** Posts a request for figures; it has one update. */
   measure(request: NativeMeasurement): void
   /** Takes effect within a step; the request still ends with an update. Unknown ids are ignored. */

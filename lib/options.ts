@@ -11,7 +11,11 @@ import {
   signalRule
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
+import type { GrammarText } from './grammar.js'
+import { type GivenGrammar, grammarRules, toGrammar } from './grammar-options.js'
+import type { PreparedSchema } from './schema/option.js'
 import { nearestName } from './suggest.js'
+import { checkTools, type ToolSettings, toolRules } from './tools/declare.js'
 import type {
   BenchmarkRow,
   KernelLimits,
@@ -40,7 +44,7 @@ export interface LoadSettings extends Sizes {
 }
 
 /** Generate options, checked, with the defaults filled in. */
-export interface GenerateSettings {
+export interface GenerateSettings extends ToolSettings {
   maxTokens: number // 0: until the context is full
   temperature: number
   topK: number
@@ -55,9 +59,11 @@ export interface GenerateSettings {
   stop: readonly string[]
   logitBias: ReadonlyMap<number, number>
   onOverflow: 'error' | 'shift'
+  grammar: GrammarText | undefined // also of a regex or a schema
   priority: number
   timeout: number // milliseconds; 0: none
   cacheKey: string
+  schema: PreparedSchema | undefined
   signal: AbortSignal | undefined
 }
 
@@ -345,7 +351,10 @@ const cacheKey: Rule<string> = {
   accept: (value) => (typeof value === 'string' && value.length <= maxKeyLength ? value : undefined)
 }
 
-const generateTable: OptionTable<GenerateSettings> = {
+/** Generate options as given: what an answer is held to comes in one of several options. */
+type GivenSettings = Omit<GenerateSettings, keyof GivenGrammar> & GivenGrammar
+
+const generateTable: OptionTable<GivenSettings> = {
   what: 'generate options',
   rules: {
     maxTokens: integer(1, maxInt, 0),
@@ -362,14 +371,14 @@ const generateTable: OptionTable<GenerateSettings> = {
     stop,
     logitBias,
     onOverflow,
+    ...grammarRules,
     priority: integer(-100, 100, 0),
     timeout: integer(1, maxInt, 0),
     cacheKey,
+    ...toolRules,
     signal: signalRule
   },
   later: {
-    schema: 'output held to a JSON schema',
-    grammar: 'output held to a grammar',
     logprobs: 'log-probabilities of the tokens'
   }
 }
@@ -410,7 +419,15 @@ export const checkBenchmark = (given: unknown) => checkOptions(benchmarkTable, g
 /** @internal As `checkLoad`. */
 export const checkKernelBenchmark = (given: unknown) => checkOptions(kernelBenchmarkTable, given)
 /** @internal As `checkLoad`. */
-export const checkGenerate = (given: unknown) => checkOptions(generateTable, given)
+export function checkGenerate(given: unknown): GenerateSettings {
+  const { grammar, regex, ...settings } = checkOptions(generateTable, given)
+  const { tools } = settings
+  checkTools(settings)
+  if (regex !== undefined && tools.size > 0) {
+    throw badArgument('generate options: regex and tools exclude each other; write it as a grammar')
+  }
+  return { ...settings, grammar: toGrammar({ ...settings, grammar, regex }) }
+}
 export const checkEncode = (given: unknown) => checkOptions(encodeTable, given)
 export const checkDecode = (given: unknown) => checkOptions(decodeTable, given)
 export const checkSession = (given: unknown) => checkOptions(sessionTable, given)

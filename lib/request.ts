@@ -1,9 +1,11 @@
 /** The life of one request: prepared, posted to the engine, fed by updates, ended once. */
 import { CriaError, toCriaError } from './errors.js'
 import { type RequestStart, tellEnd, tellStart } from './events.js'
-import type { GenerationControl } from './generation.js'
+import type { RequestControl } from './generation.js'
+import type { GrammarText } from './grammar.js'
 import type {
   NativeEnd,
+  NativeGrammar,
   NativeModel,
   NativeRequest,
   NativeSampling,
@@ -11,6 +13,7 @@ import type {
 } from './native.js'
 import type { GenerateSettings } from './options.js'
 import type { Router, UpdateSink } from './router.js'
+import type { ToolTalk } from './tools/run.js'
 import type { ModelInfo, Result } from './types.js'
 
 /** What the engine is to continue. */
@@ -26,6 +29,8 @@ export interface Order {
   readonly sequence: number
   /** Throws what is wrong with the prompt; a promise where a template takes its time. */
   prepare(): Prompt | Promise<Prompt>
+  /** What it is where the model may call tools; `prepare` is not asked then. */
+  readonly tools?: ToolTalk | undefined
   /** Called just before callers see the outcome; without a result for errors and aborted signals. */
   readonly onSettled?: (result?: Result) => void
   /** Called when the engine has done with it, however it ended. */
@@ -42,6 +47,7 @@ export interface Engine {
   assertOpen(): void
   /** Throws ERR_CRIA_CONTEXT_OVERFLOW where a look at the prompt's length is enough to tell. */
   assertFits(prompt: Prompt): void
+  compileGrammar(grammar: GrammarText): Promise<NativeGrammar>
 }
 
 /** Of a request that the engine did nothing for. */
@@ -54,15 +60,16 @@ export const nothing = {
 export class Request implements UpdateSink {
   readonly #engine: Engine
   readonly #order: Order
-  readonly #control: GenerationControl
+  readonly #control: RequestControl
   #id = 0 // 0: not posted yet
   readonly #begun = performance.now()
   #droppedMessages = 0
   #timer: NodeJS.Timeout | undefined // of a timeout while it is paused
+  #paused = false
   #ended = false // callers have their result or error
   #closed = false // the engine has done with it
 
-  constructor(engine: Engine, order: Order, control: GenerationControl) {
+  constructor(engine: Engine, order: Order, control: RequestControl) {
     this.#engine = engine
     this.#order = order
     this.#control = control
@@ -70,20 +77,23 @@ export class Request implements UpdateSink {
 
   /** Posts at once where the prompt is at hand, so that requests run in the order of the calls. */
   start(): void {
-    const { signal } = this.#order.settings
+    const { signal, grammar } = this.#order.settings
     try {
       this.#engine.assertOpen()
       if (signal?.aborted) throw signal.reason
       signal?.addEventListener('abort', this.#abort, { once: true })
       const prompt = this.#order.prepare()
-      if (prompt instanceof Promise) prompt.then(this.#post, this.#fail)
+      if (grammar) {
+        const both = Promise.all([prompt, this.#engine.compileGrammar(grammar)])
+        both.then(([text, compiled]) => this.#post(text, compiled), this.#fail)
+      } else if (prompt instanceof Promise) prompt.then((text) => this.#post(text), this.#fail)
       else this.#post(prompt)
     } catch (error) {
       this.#fail(error)
     }
   }
 
-  readonly #post = (prompt: Prompt): void => {
+  readonly #post = (prompt: Prompt, grammar?: NativeGrammar): void => {
     if (this.#ended) return
     const { native, router } = this.#engine
     try {
@@ -96,8 +106,9 @@ export class Request implements UpdateSink {
       const { droppedMessages = 0, ...text } = prompt
       this.#droppedMessages = droppedMessages
       const place = { id: this.#id, sequence, priority, timeoutMs, cacheKey }
-      native.generate({ ...toSampling(settings), ...text, ...place })
+      native.generate({ ...toSampling(settings), ...text, ...place, grammar })
       tellStart(this.#about)
+      if (this.#paused) this.pause()
     } catch (error) {
       router.close(this.#id)
       this.#fail(toCriaError(error))
@@ -129,10 +140,28 @@ export class Request implements UpdateSink {
     tellEnd(this.#about, end, error)
     if (error) this.#fail(error)
     else if (end.reason !== 'error') {
-      const { reason, usage, timings } = end
-      this.#finish({ reason, droppedMessages: this.#droppedMessages, usage, timings })
+      const { reason, usage, timings, grammarComplete: complete } = end
+      const droppedMessages = this.#droppedMessages
+      this.#complete({ reason, droppedMessages, usage, timings, complete })
     }
     this.#close()
+  }
+
+  /** With the value of a schema, where the text is a whole one; its library may take its time. */
+  #complete(end: Parameters<RequestControl['finish']>[0]): void {
+    const { schema } = this.#order.settings
+    if (!schema || end.reason !== 'stop' || end.complete === false) {
+      this.#finish(end)
+      return
+    }
+    try {
+      const object = schema.parse(this.#control.text())
+      if (object instanceof Promise) {
+        object.then((value) => this.#finish({ ...end, object: value }), this.#fail)
+      } else this.#finish({ ...end, object })
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   lost(error: Error): void {
@@ -156,6 +185,7 @@ export class Request implements UpdateSink {
   }
 
   pause(): void {
+    this.#paused = true
     if (this.#id === 0 || this.#closed || this.#engine.isDisposed) return
     this.#engine.native.pause(this.#id)
     // The engine looks at a timeout only while it has work.
@@ -164,8 +194,9 @@ export class Request implements UpdateSink {
   }
 
   resume(): void {
+    this.#paused = false
     clearTimeout(this.#timer)
-    if (this.#closed || this.#engine.isDisposed) return
+    if (this.#id === 0 || this.#closed || this.#engine.isDisposed) return
     this.#engine.native.resume(this.#id)
   }
 
@@ -176,7 +207,7 @@ export class Request implements UpdateSink {
     if (this.#id !== 0 && !this.#closed) this.#engine.native.cancel(this.#id)
   }
 
-  #finish(end: Parameters<GenerationControl['finish']>[0]): void {
+  #finish(end: Parameters<RequestControl['finish']>[0]): void {
     if (!this.#end()) return
     const result = this.#control.finish(end)
     this.#order.onSettled?.(result)
@@ -230,6 +261,11 @@ export function toSampling(settings: GenerateSettings): NativeSampling {
     timeout: ___,
     cacheKey: ____,
     onOverflow: _____,
+    tools: ______,
+    toolChoice: _______,
+    maxToolRounds: ________,
+    schema: _________,
+    grammar: __________,
     seed,
     logitBias,
     ...same

@@ -5,10 +5,18 @@ import { badArgument, CriaError, disposed } from './errors.js'
 import type { Generation } from './generation.js'
 import type { LoadedModel } from './loaded.js'
 import { checkSession, type GenerateSettings } from './options.js'
-import { fitContext } from './overflow.js'
-import type { Order, Prompt } from './request.js'
+import { talk } from './prompt.js'
+import type { Order } from './request.js'
+import type { InferSchema, Schema } from './schema/infer.js'
 import { localPath } from './source.js'
-import type { GenerateOptions, Message, SavedSession, SessionOptions } from './types.js'
+import type {
+  GenerateOptions,
+  Message,
+  ObjectResult,
+  SavedSession,
+  SchemaOptions,
+  SessionOptions
+} from './types.js'
 
 /**
  * A conversation with a model. Each `send` renders the whole conversation through the chat template;
@@ -48,6 +56,11 @@ export class Session {
    * or an aborted signal leaves the conversation as it was. A second `send` while one runs rejects
    * with ERR_CRIA_BAD_ARGUMENT.
    */
+  send<const S extends Schema>(
+    text: string,
+    options: SchemaOptions<S>
+  ): Generation<ObjectResult<InferSchema<S>>>
+  send(text: string, options?: GenerateOptions): Generation
   send(text: string, options?: GenerateOptions): Generation {
     const generation = this.#model.submit(() => this.#turn(text, options))
     if (this.#busy) this.#last ??= generation
@@ -150,21 +163,17 @@ export class Session {
     const { done, finish } = latch()
     this.#engineDone = done
     this.#busy = true
-    const { onOverflow, maxTokens } = settings
-    const render = (): Prompt | Promise<Prompt> =>
-      onOverflow === 'shift'
-        ? fitContext(messages, this.#dropped, maxTokens, this.#model)
-        : this.#model.renderChat(messages)
     return {
       settings,
       sequence: this.#sequence,
-      prepare: () => (before ? before.then(render) : render()),
+      ...talk(messages, settings, this.#model, { dropped: this.#dropped, ready: before }),
       onSettled: (result) => {
         this.#busy = false
         this.#last = undefined
         if (!result || epoch !== this.#epoch) return
         this.#dropped = result.droppedMessages
-        this.#messages = [...messages, message('assistant', result.text)]
+        const { text: answer, messages: added = [message('assistant', answer)] } = result
+        this.#messages = [...messages, ...added]
       },
       onClosed: () => {
         if (this.#engineDone === done) this.#engineDone = undefined

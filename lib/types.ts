@@ -4,8 +4,11 @@
  * Options are checked against the tables of options.ts, which state the same ranges and defaults.
  */
 
+import type { Schema } from './schema/infer.js'
+import type { ToolNews, ToolOptions, ToolParts, ToolResults } from './tools/types.js'
+
 /** One turn of a conversation. */
-export interface Message {
+export interface Message extends ToolParts {
   readonly role: 'system' | 'user' | 'assistant' | 'tool'
   readonly content: string
 }
@@ -62,7 +65,7 @@ export interface LoadOptions {
 export type EstimateOptions = Omit<LoadOptions, 'maxQueue' | 'onProgress' | 'signal'>
 
 /** Sampling, limits and stopping of one generation. */
-export interface GenerateOptions {
+export interface GenerateOptions extends ToolOptions {
   /** Most tokens to generate, 1 to 2147483647. Default: until the context is full. */
   maxTokens?: number | undefined
   /** 0 to 100; 0 takes the likeliest token each time (greedy). Default 0.8. */
@@ -90,6 +93,16 @@ export interface GenerateOptions {
   /** Added to the logit of each token id: -10000 to 10000, or `-Infinity` to ban the token. */
   logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined
   /**
+   * A grammar in GBNF that the text is held to, up to 1 MiB: docs/structured-output.md. Not together
+   * with `regex` or `schema`. `result.complete` says whether the text is whole.
+   */
+  grammar?: string | undefined
+  /**
+   * A regular expression that the whole text matches: a text, or a RegExp without flags other than
+   * `u`. Not together with `grammar` or `schema`.
+   */
+  regex?: string | RegExp | undefined
+  /**
    * What happens where messages do not fit the context with room for the answer: `'error'` (default)
    * rejects with ERR_CRIA_CONTEXT_OVERFLOW; `'shift'` leaves out the oldest turns, but not the system
    * message, and computes what is left. `result.droppedMessages` says how many.
@@ -104,9 +117,18 @@ export interface GenerateOptions {
   timeout?: number | undefined
   /** Cached beginnings of prompts are shared among requests of the same key alone. Default `''`. */
   cacheKey?: string | undefined
+  /**
+   * Holds the text to the JSON of this JSON Schema, or of this schema of a library such as zod; the result
+   * has the value as `object`. What cannot be held to is an error that says where, before anything runs.
+   * Not together with `stop`: docs/schema.md.
+   */
+  schema?: Schema | undefined
   /** Ends the generation: it rejects with the signal's reason, as `fetch` does. */
   signal?: AbortSignal | undefined
 }
+
+/** Options with a schema, which gives `result.object` its type. */
+export type SchemaOptions<S extends Schema> = GenerateOptions & { schema: S }
 
 /** How a conversation begins. */
 export interface SessionOptions {
@@ -140,7 +162,7 @@ export interface DecodeOptions {
 }
 
 /** What one step of the engine brought. */
-export interface Chunk {
+export interface Chunk extends ToolNews {
   /** Whole code points; may be empty while a code point or a stop text is incomplete. */
   readonly text: string
   readonly tokens: number[]
@@ -170,12 +192,12 @@ export interface Timings {
 
 /**
  * Why a generation ended: the model ended it or a stop text came; the token limit or the end of the
- * context was reached; `cancel()` was called.
+ * context was reached; `cancel()` was called; the model wants more rounds of tools than `maxToolRounds`.
  */
-export type FinishReason = 'stop' | 'length' | 'abort'
+export type FinishReason = 'stop' | 'length' | 'abort' | 'tool-rounds'
 
 /** A whole generation. */
-export interface Result {
+export interface Result extends ToolResults {
   readonly text: string
   readonly tokens: number[]
   readonly finishReason: FinishReason
@@ -183,6 +205,17 @@ export interface Result {
   readonly droppedMessages: number
   readonly usage: Usage
   readonly timings: Timings
+  /** With `grammar`, `regex` or `schema` alone: whether the text is whole, or was cut off within it. */
+  readonly complete?: boolean
+}
+
+/** A whole generation that a schema was given for. */
+export interface ObjectResult<T> extends Result {
+  /**
+   * The value that the text is. Absent where the text was cut off: `finishReason` is `'length'` or
+   * `'abort'`.
+   */
+  readonly object?: T
 }
 
 /** What a loaded model is, and the sizes it was loaded with. */

@@ -221,6 +221,8 @@ void Engine::accept(std::shared_ptr<Request> request) {
     if (std::any_of(request->stop.begin(), request->stop.end(),
                     [](const std::string& stop) { return stop.empty(); }))
       fail(ErrorCode::kBadArgument, "stop: expected non-empty texts, got an empty one");
+    if (request->grammar && &request->grammar->trie().tokenizer() != model_->tokenizer.get())
+      fail(ErrorCode::kBadArgument, "grammar: expected one compiled for this model");
     auto task = std::make_unique<Task>(request, prompt_ids(*request), *model_->tokenizer);
     check_measurement(*request, task->prompt_tokens);
     task->measurement = make_measurement(*request, model_->config.width);
@@ -326,6 +328,7 @@ void Engine::draw(Task& task, std::span<float> logits) {
   std::string text;
   bool stopped = false;
   try {
+    if (task.constraint) task.constraint->mask(logits);
     id = task.sampler.draw(logits, task.tokens, task.drawn++);
     if (task.first_token == Clock::time_point{}) task.first_token = Clock::now();
     if (model_->tokenizer->is_end_of_generation(id)) {
@@ -333,14 +336,17 @@ void Engine::draw(Task& task, std::span<float> logits) {
       return finish(&task, FinishReason::kStop, std::move(text));
     }
     task.tokens.push_back(id);
-    stopped = task.text.push(id, text);
+    stopped = task.constraint ? task.text.push(task.constraint->take(id), text)
+                              : task.text.push(id, text);
+    const bool finished = task.constraint && task.constraint->finished();
     const bool full = static_cast<int>(task.tokens.size()) >= model_->plan.context_size;
     const bool enough =
         task.request->max_tokens > 0 && task.completion_tokens() >= task.request->max_tokens;
-    if (stopped || full || enough) {
+    if (stopped || finished || full || enough) {
+      if (stopped) task.cut = true;
       if (!stopped) task.text.flush(text);
-      return finish(&task, stopped ? FinishReason::kStop : FinishReason::kLength, std::move(text),
-                    {id});
+      return finish(&task, stopped || finished ? FinishReason::kStop : FinishReason::kLength,
+                    std::move(text), {id});
     }
   } catch (const Error& error) {
     return finish(&task, FinishReason::kError, {}, {}, error);
@@ -380,6 +386,9 @@ void Engine::finish(Task* task, FinishReason reason, std::string text, std::vect
   end.timings = {milliseconds(ended->request->posted, started), milliseconds(started, first),
                  milliseconds(first, now)};
   end.error = std::move(error);
+  if (ended->constraint)
+    end.grammar_complete =
+        reason != FinishReason::kError && !ended->cut && ended->constraint->complete();
   recorder_.ended(reason == FinishReason::kError   ? Outcome::kFailed
                   : reason == FinishReason::kAbort ? Outcome::kAborted
                                                    : Outcome::kFinished);

@@ -4,12 +4,14 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "grammar/grammar.h"
 
 namespace cria {
 
@@ -56,9 +58,10 @@ struct Request {
   int max_tokens = 0;                   // 0: until the context is full
   Sampling sampling;
   std::vector<std::string> stop;  // texts that end the generation and are left out of it
-  int priority = 0;               // ahead of requests of less that came up to so many turns before
-  int64_t timeout_ms = 0;         // from posting; 0: none
-  std::string cache_key;          // requests of other keys share no cache with it
+  std::shared_ptr<const grammar::Grammar> grammar;  // what the text is held to; null: nothing
+  int priority = 0;        // ahead of requests of less that came up to so many turns before
+  int64_t timeout_ms = 0;  // from posting; 0: none
+  std::string cache_key;   // requests of other keys share no cache with it
 
   // Set by any thread:
   std::atomic<bool> cancelled{false};
@@ -84,7 +87,8 @@ struct End {
   FinishReason reason = FinishReason::kStop;
   Usage usage;
   Timings timings;
-  std::optional<Error> error;  // for kError
+  std::optional<Error> error;            // for kError
+  std::optional<bool> grammar_complete;  // with a grammar: whether the text is a whole one of it
 };
 
 /// What one step brought for one request. The last update of a request has `end`.

@@ -5,8 +5,10 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "engine/constraint.h"
 #include "engine/measurement.h"
 #include "engine/prefix_cache.h"
 #include "engine/request.h"
@@ -23,7 +25,9 @@ struct Task {
         tokens(std::move(prompt)),
         prompt_tokens(static_cast<int>(tokens.size())),
         sampler(request->sampling),
-        text(tokenizer, request->stop, request->trim_start) {}
+        text(tokenizer, request->stop, request->trim_start && !request->grammar) {
+    if (request->grammar) constraint.emplace(request->grammar, request->trim_start);
+  }
 
   /// Tokens whose keys and values are not in the cache yet.
   int pending() const { return static_cast<int>(tokens.size()) - cached; }
@@ -57,6 +61,8 @@ struct Task {
   uint64_t drawn = 0;
   Sampler sampler;
   TextStream text;
+  bool cut = false;                          // by a stop text
+  std::optional<Constraint> constraint;      // of a request with a grammar
   std::unique_ptr<Measurement> measurement;  // null for a generation
   Clock::time_point started{};               // first prefill step
   Clock::time_point first_token{};

@@ -4,8 +4,8 @@
 
 namespace cria {
 
-bool TextStream::push(int32_t token, std::string& out) {
-  utf8_.push(tokenizer_.bytes_of(token), held_);
+bool TextStream::push(std::string_view bytes, std::string& out) {
+  utf8_.push(bytes, held_);
   return release(out);
 }
 

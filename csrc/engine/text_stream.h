@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "text/tokenizer.h"
@@ -17,7 +18,9 @@ class TextStream {
 
   /// Adds a token. Text that is certain is appended to `out`: what could still be the beginning of
   /// a stop string is held back. True when a stop string is complete: the text ends before it.
-  bool push(int32_t token, std::string& out);
+  bool push(int32_t token, std::string& out) { return push(tokenizer_.bytes_of(token), out); }
+  /// Likewise with the bytes that a token adds.
+  bool push(std::string_view bytes, std::string& out);
   /// The generation ended without a stop string: appends what was held.
   void flush(std::string& out);
 

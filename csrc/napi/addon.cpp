@@ -7,6 +7,7 @@
 #include "model/vocab.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
+#include "napi/grammar_object.h"
 #include "napi/kernel_bench.h"
 #include "napi/model_object.h"
 #include "napi/tokenizer_object.h"
@@ -197,6 +198,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   environment->model_class = Napi::Persistent(ModelObject::define(env));
   environment->tokenizer_class = Napi::Persistent(TokenizerObject::define(env));
   environment->decoder_class = Napi::Persistent(DecoderObject::define(env));
+  environment->grammar_class = Napi::Persistent(GrammarObject::define(env));
   exports.Set("version", CRIA_VERSION);
   exports.Set("cpu", Napi::Function::New<cpu_info>(env, "cpu"));
   exports.Set("selectTable", Napi::Function::New<select_table>(env, "selectTable"));

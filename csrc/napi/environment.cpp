@@ -117,6 +117,7 @@ void Environment::close(Napi::Env) {
   model_class.Reset();
   tokenizer_class.Reset();
   decoder_class.Reset();
+  grammar_class.Reset();
   napi_release_threadsafe_function(wake_, napi_tsfn_abort);
 }
 

@@ -59,7 +59,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   void add(ModelObject* model) { models_.insert(model); }
   void remove(ModelObject* model) { models_.erase(model); }
 
-  Napi::FunctionReference model_class, tokenizer_class, decoder_class;
+  Napi::FunctionReference model_class, tokenizer_class, decoder_class, grammar_class;
   /// Loads that can be cancelled, by the token JavaScript gave them.
   std::unordered_map<uint32_t, std::weak_ptr<std::atomic<bool>>> loads;
 

@@ -1,6 +1,7 @@
 #include "napi/model_object.h"
 
 #include "napi/convert.h"
+#include "napi/grammar_object.h"
 #include "napi/tokenizer_object.h"
 
 namespace cria::js {
@@ -29,6 +30,7 @@ Napi::Function ModelObject::define(Napi::Env env) {
   return DefineClass(
       env, "NativeModel",
       {InstanceMethod<&ModelObject::generate>("generate"),
+       InstanceMethod<&ModelObject::compile_grammar>("compileGrammar"),
        InstanceMethod<&ModelObject::measure>("measure"),
        InstanceMethod<&ModelObject::cancel>("cancel"), InstanceMethod<&ModelObject::pause>("pause"),
        InstanceMethod<&ModelObject::resume>("resume"),
@@ -68,6 +70,7 @@ Napi::Value ModelObject::wrap(Napi::Env env, RunningModel model, const Napi::Val
   object.Set("info", info);
   object.Set("tokenizer", TokenizerObject::wrap(env, model.engine->model().tokenizer));
   object.Set("onUpdates", on_updates);
+  self->compiler_ = std::make_shared<grammar::Compiler>(model.engine->model().tokenizer);
   self->model_ = std::move(model);
   self->model_.box->set_owner(self);
   return object;
@@ -94,8 +97,29 @@ Request* ModelObject::running(const Napi::Value& id) const {
 
 Napi::Value ModelObject::generate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    post(info.Env(), to_request(info[0]));
+    const std::shared_ptr<Request> request = to_request(info[0]);
+    request->grammar = GrammarObject::of(to_object(info[0], "request").Get("grammar"));
+    post(info.Env(), request);
     return info.Env().Undefined();
+  });
+}
+
+/// compileGrammar(syntax, text)
+Napi::Value ModelObject::compile_grammar(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    open_engine();
+    const std::string name = to_text(info[0], "syntax");
+    if (name != "gbnf" && name != "regex")
+      fail(ErrorCode::kBadArgument, "syntax: expected \"gbnf\" or \"regex\", got \"", name, "\"");
+    const auto syntax = name == "gbnf" ? grammar::Syntax::kGbnf : grammar::Syntax::kRegex;
+    return environment_->run_async(
+        info.Env(),
+        [compiler = compiler_, syntax, text = to_text(info[1], "text")] {
+          return compiler->compile(syntax, text);
+        },
+        [](Napi::Env env, const std::shared_ptr<const grammar::Grammar>& grammar) {
+          return GrammarObject::wrap(env, grammar);
+        });
   });
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "grammar/grammar.h"
 #include "napi/environment.h"
 
 namespace cria::js {
@@ -59,6 +60,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
 
  private:
   Napi::Value generate(const Napi::CallbackInfo& info);
+  Napi::Value compile_grammar(const Napi::CallbackInfo& info);
   Napi::Value measure(const Napi::CallbackInfo& info);
   void post(Napi::Env env, std::shared_ptr<Request> request);
   Napi::Value cancel(const Napi::CallbackInfo& info);
@@ -76,6 +78,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Request* running(const Napi::Value& id) const;
 
   std::shared_ptr<Environment> environment_;
+  std::shared_ptr<grammar::Compiler> compiler_;
   RunningModel model_;  // without an engine once disposed
   /// While there are any, the object holds itself: it is not collected before their last updates.
   std::unordered_map<int32_t, std::shared_ptr<Request>> running_;

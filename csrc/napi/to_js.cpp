@@ -82,6 +82,7 @@ Napi::Value from_end(Napi::Env env, const End& end) {
   out.Set("reason", reason_name(end.reason));
   out.Set("usage", usage);
   out.Set("timings", timings);
+  if (end.grammar_complete) out.Set("grammarComplete", *end.grammar_complete);
   if (end.error) {
     out.Set("code", error_name(end.error->code()));
     out.Set("message", end.error->what());

@@ -8,23 +8,34 @@
  */
 import { badArgument } from '../errors.js'
 import type { NativeSegment } from '../native.js'
-import type { Message } from '../types.js'
+import type { TemplateMessage } from '../tools/native.js'
 
 const noncharacters = Array.from({ length: 32 }, (_, i) => String.fromCharCode(0xfdd0 + i))
 
-/** The messages with marks in them. */
+/** The words of the API itself, which templates look up. */
+const ownKeys = new Set(
+  (
+    'role content name id type function arguments parameters description tool_calls tool_call_id ' +
+    'properties required items enum'
+  ).split(' ')
+)
+
+/** The conversation with marks in it. */
 export interface Guarded {
-  readonly messages: readonly Message[]
+  readonly messages: readonly TemplateMessage[]
+  readonly tools: readonly object[]
   readonly mark: string
 }
 
+/** Messages and tools alike: calls, results and descriptions are other people's words, too. */
 export function guardMessages(
-  messages: readonly Message[],
+  messages: readonly TemplateMessage[],
   controlPieces: readonly string[],
-  template: string
+  template: string,
+  tools: readonly object[] = []
 ): Guarded {
-  const used = (mark: string) =>
-    template.includes(mark) || messages.some(({ content }) => content.includes(mark))
+  const all = JSON.stringify([messages, tools])
+  const used = (mark: string) => template.includes(mark) || all.includes(mark)
   const mark = noncharacters.find((candidate) => !used(candidate))
   if (mark === undefined) {
     throw badArgument(
@@ -33,10 +44,20 @@ export function guardMessages(
     )
   }
   const pieces = controlPieces.filter((piece) => piece !== '')
-  return {
-    mark,
-    messages: messages.map(({ role, content }) => ({ role, content: guard(content, pieces, mark) }))
-  }
+  const deep = <T>(value: T): T => guardDeep(value, pieces, mark) as T
+  return { mark, messages: messages.map(deep), tools: tools.map(deep) }
+}
+
+function guardDeep(value: unknown, pieces: readonly string[], mark: string): unknown {
+  if (typeof value === 'string') return guard(value, pieces, mark)
+  if (Array.isArray(value)) return value.map((part) => guardDeep(part, pieces, mark))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, part]) => [
+      ownKeys.has(key) ? key : guard(key, pieces, mark),
+      key === 'role' ? part : guardDeep(part, pieces, mark)
+    ])
+  )
 }
 
 /** The rendered text, cut where a mark stood. */

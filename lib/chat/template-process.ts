@@ -5,16 +5,18 @@
  * time and a memory budget of its own.
  */
 import { createContext, runInContext } from 'node:vm'
-import { Template } from '@huggingface/jinja'
 import type { NativeSegment } from '../native.js'
-import type { Message } from '../types.js'
+import type { TemplateMessage } from '../tools/native.js'
 import { guardMessages, splitAtMarks } from './guard.js'
+import { ChatTemplate } from './jinja.js'
 import type { ChatVocab } from './segments.js'
 
 /** What the process is asked. */
 export interface TemplateJob {
   readonly template: string
-  readonly messages: readonly Message[]
+  readonly messages: readonly TemplateMessage[]
+  /** As OpenAI's API has them; absent or empty: none. */
+  readonly tools?: readonly object[]
   readonly vocab: ChatVocab
   readonly budgetMs: number
 }
@@ -35,22 +37,26 @@ function within<T>(ms: number, work: () => T): T {
   return runInContext('work()', context, { timeout: ms }) as T
 }
 
-function answer({ template, messages, vocab, budgetMs }: TemplateJob): TemplateAnswer {
+function answer({ template, messages, tools = [], vocab, budgetMs }: TemplateJob): TemplateAnswer {
   let stage: Stage = 'guard'
   const render = (): TemplateAnswer => {
-    const guarded = guardMessages(messages, vocab.controlPieces, template)
+    const guarded = guardMessages(messages, vocab.controlPieces, template, tools)
     stage = 'parse'
-    const parsed = new Template(template)
+    const parsed = new ChatTemplate(template)
     stage = 'render'
-    const text = parsed.render({
+    const { text, tookLetters } = parsed.render({
       messages: guarded.messages,
       bos_token: vocab.bos,
       eos_token: vocab.eos,
       add_generation_prompt: true,
-      tools: null
+      tools: tools.length === 0 ? null : guarded.tools,
+      documents: null
     })
-    if (typeof text !== 'string') return { stage, message: 'it gave no text' }
     if (text.length > maxOutput) return { stage, message: `it gave ${text.length} characters` }
+    const last = guarded.messages.at(-1)
+    if (tookLetters && last?.role === 'user' && !text.includes(last.content.trim())) {
+      return { stage, message: 'it takes a message for a list of parts, and left its text out' }
+    }
     return { segments: splitAtMarks(text, guarded.mark) }
   }
   try {

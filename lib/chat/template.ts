@@ -45,9 +45,9 @@ export class TemplateRenderer {
     if (job.template.length > maxTemplate) {
       throw unsupported(`the chat template has more than ${maxTemplate} characters; ${remedy}`)
     }
-    const { template, messages, vocab } = job // nothing else goes over
+    const { template, messages, tools = [], vocab, budgetMs } = job // nothing else goes over
     const process = await this.#ready()
-    const answer = await this.#ask(process, { template, messages, vocab, budgetMs: job.budgetMs })
+    const answer = await this.#ask(process, { template, messages, tools, vocab, budgetMs })
     if ('segments' in answer) return answer.segments
     throw toError(answer, job.budgetMs)
   }

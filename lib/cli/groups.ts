@@ -82,6 +82,12 @@ export const generateFlags: readonly Flag[] = [
   { name: 'stop', kind: 'list', value: 'TEXT', help: 'ends the text; may be given several times' }
 ]
 
+export const grammarFlags: readonly Flag[] = [
+  { name: 'schema', kind: 'text', value: 'FILE', help: 'hold the text to JSON of a JSON Schema' },
+  { name: 'grammar', kind: 'text', value: 'FILE', help: 'hold the text to a grammar in GBNF' },
+  { name: 'regex', kind: 'text', value: 'TEXT', help: 'hold the text to a regular expression' }
+]
+
 export const quietFlag: Flag = {
   name: 'quiet',
   short: 'q',

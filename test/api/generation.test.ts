@@ -1,8 +1,10 @@
 /** Awaiting, iterating, cancelling and aborting a generation, over a fake engine. */
+
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { CriaError } from '../../lib/errors.js'
 import { Generation } from '../../lib/generation.js'
+import type { GrammarText } from '../../lib/grammar.js'
 import { checkGenerate } from '../../lib/options.js'
 import { type Prompt, Request } from '../../lib/request.js'
 import type { GenerateOptions } from '../../lib/types.js'
@@ -30,7 +32,8 @@ function generate(
     assertOpen() {
       if (!isOpen) throw new CriaError('ERR_CRIA_DISPOSED', 'gone')
     },
-    assertFits() {}
+    assertFits() {},
+    compileGrammar: ({ syntax, text }: GrammarText) => model.compileGrammar(syntax, text)
   }
   return new Generation((control) => {
     const order = { settings: checkGenerate(options), sequence: 0, prepare }
@@ -84,7 +87,8 @@ test('awaiting gives the whole result', async () => {
       decodeMs: 8,
       prefillTokensPerSecond: 300,
       decodeTokensPerSecond: 500
-    }
+    },
+    toolCalls: []
   })
 })
 

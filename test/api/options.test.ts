@@ -34,6 +34,9 @@ test('absent options take the documented defaults', () => {
     priority: 0,
     timeout: 0,
     cacheKey: '',
+    tools: new Map(),
+    toolChoice: 'auto',
+    maxToolRounds: 8,
     signal: undefined
   })
   expect(checkGenerate({ temperature: undefined }).temperature).toBe(0.8)
@@ -124,7 +127,7 @@ test.each([[1], ['greedy'], [true], [[]], [() => ({})]])(
 )
 
 test('options of later versions say so', () => {
-  for (const name of ['schema', 'grammar', 'logprobs']) {
+  for (const name of ['logprobs']) {
     expect(refusal(() => checkGenerate({ [name]: {} })).code).toBe('ERR_CRIA_UNSUPPORTED')
   }
 })

@@ -17,13 +17,26 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   quant: ['base'],
   gguf: ['base', 'quant'],
   text: ['base'],
+  grammar: ['base', 'text'],
   backend: ['base', 'quant'],
   cpu: ['base', 'quant', 'backend'],
   bench: ['base', 'quant', 'backend', 'cpu'],
   parallel: ['base', 'backend'],
   model: ['base', 'quant', 'gguf', 'text', 'backend'],
-  engine: ['base', 'quant', 'gguf', 'text', 'backend', 'model'],
-  napi: ['base', 'quant', 'gguf', 'text', 'backend', 'cpu', 'bench', 'parallel', 'model', 'engine'],
+  engine: ['base', 'quant', 'gguf', 'text', 'grammar', 'backend', 'model'],
+  napi: [
+    'base',
+    'quant',
+    'gguf',
+    'text',
+    'grammar',
+    'backend',
+    'cpu',
+    'bench',
+    'parallel',
+    'model',
+    'engine'
+  ],
   // Test only, and above napi, whose conversions it shares.
   probe: ['base', 'quant', 'gguf', 'text', 'backend', 'cpu', 'parallel', 'model', 'engine', 'napi']
 }

@@ -1,7 +1,8 @@
 /** The program end to end. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { totalmem } from 'node:os'
+import { tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { cria, start } from './support.js'
@@ -112,6 +113,52 @@ describe('run', () => {
     const stopped = await cria(['run', '--temp', '0', '--stop', '.', 'Once upon a time'])
     expect(stopped.stdout).not.toContain('.')
     expect(stopped.stderr).toContain('(stop)')
+  })
+
+  test('--schema holds the text to JSON, and a wrong one is told before a model is loaded', async () => {
+    const file = join(tmpdir(), `cria-${process.pid}.schema.json`)
+    try {
+      writeFileSync(file, '{"type": "integer", "minimum": 10, "maximum": 12}')
+      const { stdout } = await cria(['run', '--json', '-q', '--schema', file, 'A number: '])
+      const { object } = JSON.parse(stdout)
+      expect([10, 11, 12]).toContain(object)
+      writeFileSync(file, '{"type": "array", "uniqueItems": true}')
+      const refused = await cria(['run', '-m', 'none.gguf', '--schema', file, 'x'])
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('#/uniqueItems') })
+      writeFileSync(file, '{')
+      const broken = await cria(['run', '--schema', file, 'x'])
+      expect(broken.stderr).toContain('the schema is no JSON')
+      const stopped = await cria(['run', '--schema', file, '--stop', 'a', 'x'])
+      expect(stopped).toMatchObject({ code: 2, stderr: expect.stringContaining('give no --stop') })
+    } finally {
+      rmSync(file)
+    }
+  })
+
+  test('--grammar and --regex hold the text to them', async () => {
+    const file = join(tmpdir(), `cria-${process.pid}.gbnf`)
+    writeFileSync(file, 'root ::= "- " [a-z]+ "\\n"')
+    try {
+      const list = await cria(['run', '-q', '--grammar', file, 'A list:'])
+      expect(list.stdout).toMatch(/^- [a-z]+\n$/)
+    } finally {
+      rmSync(file)
+    }
+    const held = await cria(['run', '--json', '-q', '--regex', '(red|blue)', 'The ball was '])
+    expect(JSON.parse(held.stdout)).toMatchObject({
+      text: expect.stringMatching(/^(red|blue)$/),
+      complete: true
+    })
+    const wrong = [
+      ['--regex', '(a', 'this parenthesis is never closed'],
+      ['--grammar', file, 'cannot read the grammar'],
+      ['--regex', 'a', '--grammar', file, 'exclude each other']
+    ]
+    for (const args of wrong) {
+      const { code, stderr } = await cria(['run', ...args.slice(0, -1), 'x'])
+      expect(code).not.toBe(0)
+      expect(stderr).toContain(args.at(-1))
+    }
   })
 
   test.skipIf(!existsSync(stories))('continues as the golden text', async () => {

@@ -113,7 +113,8 @@ test('sizes, timings and texts for a terminal', () => {
       finishReason: 'length',
       droppedMessages: 0,
       usage,
-      timings
+      timings,
+      toolCalls: []
     })
   ).toBe('12 prompt tokens (3 cached) at 310.0 tokens/s; 64 tokens at 1520.3 tokens/s (length)')
 })

@@ -94,7 +94,9 @@ describe('commands', () => {
       for (const flag of own) expect(section, `${command} ${flag}`).toContain(`\`${flag}`)
     }
     // What the section on chat says instead of a table.
-    const shared = flags.get('run')?.filter((flag) => !['--chat', '--json'].includes(flag))
+    const shared = flags
+      .get('run')
+      ?.filter((flag) => !['--chat', '--json', '--schema', '--grammar', '--regex'].includes(flag))
     expect(flags.get('chat')).toEqual(shared)
   })
 

@@ -2,6 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type {
   NativeEnd,
+  NativeGrammar,
   NativeModel,
   NativeModelInfo,
   NativeRequest,
@@ -49,6 +50,16 @@ export class FakeModel implements NativeModel {
 
   generate(request: NativeRequest): void {
     this.requests.push(request)
+  }
+
+  readonly grammars: string[] = []
+  async compileGrammar(syntax: string, text: string): Promise<NativeGrammar> {
+    this.grammars.push(`${syntax} ${text}`)
+    await nextTurn()
+    if (text === 'wrong') {
+      throw Object.assign(new Error('no grammar'), { code: 'ERR_CRIA_BAD_ARGUMENT' })
+    }
+    return {}
   }
 
   measure(): void {}
