@@ -10,33 +10,14 @@
 #include <vector>
 
 #include "base/error.h"
+#include "sampling/sampling.h"
 
 namespace cria {
-
-/// How the next token is drawn. The steps run in this order: logit bias, repetition, presence and
-/// frequency penalties, then (unless temperature is 0, which takes the most likely token) top-k,
-/// typical, top-p, min-p, temperature.
-struct Sampling {
-  float temperature = 0.8f;     // ≥ 0; 0: greedy
-  int top_k = 40;               // keep the k likeliest; 0: off (Fan et al. 2018)
-  float top_p = 0.95f;          // (0, 1]; 1: off (Holtzman et al. 2020, nucleus sampling)
-  float min_p = 0.05f;          // [0, 1]; 0: off (Nguyen et al. 2024)
-  float typical_p = 1;          // (0, 1]; 1: off (Meister et al. 2023, locally typical sampling)
-  float repeat_penalty = 1;     // > 0; 1: off (Keskar et al. 2019, CTRL §4.1)
-  int repeat_window = 64;       // tokens the three penalties look back on; 0: none
-  float presence_penalty = 0;   // [-2, 2], taken off once a token has occurred
-  float frequency_penalty = 0;  // [-2, 2], taken off for every occurrence
-  uint64_t seed = 0;
-  std::vector<std::pair<int32_t, float>> logit_bias;  // (id, added); -infinity bans
-};
 
 struct PromptSegment {
   std::string text;
   bool special = false;  // whether control tokens spelt in the text count as such
 };
-
-/// Throws kBadArgument, naming the value, where a field is out of its range.
-void check_sampling(const Sampling& sampling, int vocab_size);
 
 /// What a request wants of its prompt: a text that continues it, or figures (engine/measurement.h).
 enum class Purpose : uint8_t { kGenerate, kEmbed, kScore };

@@ -10,8 +10,8 @@
 #include "engine/measurement.h"
 #include "engine/prefix_cache.h"
 #include "engine/request.h"
-#include "engine/sampler.h"
 #include "engine/text_stream.h"
+#include "sampling/sampler.h"
 
 namespace cria {
 
@@ -22,7 +22,7 @@ struct Task {
       : request(std::move(from)),
         tokens(std::move(prompt)),
         prompt_tokens(static_cast<int>(tokens.size())),
-        sampler(request->sampling),
+        sampler(request->sampling, [&tokenizer](int32_t id) { return tokenizer.bytes_of(id); }),
         text(tokenizer, request->stop, request->trim_start) {}
 
   /// Tokens whose keys and values are not in the cache yet.

@@ -17,15 +17,20 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   quant: ['base'],
   gguf: ['base', 'quant'],
   text: ['base'],
+  sampling: ['base'],
   backend: ['base', 'quant'],
   cpu: ['base', 'quant', 'backend'],
   bench: ['base', 'quant', 'backend', 'cpu'],
   parallel: ['base', 'backend'],
   model: ['base', 'quant', 'gguf', 'text', 'backend'],
-  engine: ['base', 'quant', 'gguf', 'text', 'backend', 'model'],
-  napi: ['base', 'quant', 'gguf', 'text', 'backend', 'cpu', 'bench', 'parallel', 'model', 'engine'],
+  engine: ['base', 'quant', 'gguf', 'text', 'sampling', 'backend', 'model'],
+  napi: [
+    'base', 'quant', 'gguf', 'text', 'sampling', 'backend', 'cpu', 'bench', 'parallel', 'model', 'engine'
+  ],
   // Test only, and above napi, whose conversions it shares.
-  probe: ['base', 'quant', 'gguf', 'text', 'backend', 'cpu', 'parallel', 'model', 'engine', 'napi']
+  probe: [
+    'base', 'quant', 'gguf', 'text', 'sampling', 'backend', 'cpu', 'parallel', 'model', 'engine', 'napi'
+  ]
 }
 
 /** The one place that names concrete backends, besides the boundary above it. */
