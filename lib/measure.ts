@@ -8,7 +8,7 @@ import {
   type Rule,
   signalRule
 } from './check.js'
-import { badArgument, toCriaError } from './errors.js'
+import { badArgument, CriaError, toCriaError } from './errors.js'
 import { type RequestStart, tellEnd, tellStart } from './events.js'
 import type { LoadedModel } from './loaded.js'
 import type { NativeMeasurement, NativeUpdate } from './native.js'
@@ -98,23 +98,34 @@ export async function embedAll(
   const signals = signal ? [signal, stop.signal] : [stop.signal]
   const all = AbortSignal.any(signals)
   setMaxListeners(0, all) // one for each text at work is no leak
+  const what: Wanted = { purpose: 'embed', from: 1, ...wanted }
   const embeddings = new Array<Float32Array>(texts.length)
-  let next = 0
+  const left = [...texts.keys()].reverse()
+  let workers = Math.min(mostAtOnce, texts.length)
   const work = async () => {
-    for (let index = next++; index < texts.length; index = next++) {
-      const what: Wanted = { purpose: 'embed', from: 1, ...wanted }
-      const { values } = await measure(model, texts[index] as Text, what, all)
-      embeddings[index] = values
+    for (let index = left.pop(); index !== undefined; index = left.pop()) {
+      try {
+        embeddings[index] = (await measure(model, texts[index] as Text, what, all)).values
+      } catch (error) {
+        // Where the queue is full, fewer of them at once; the last one has to tell.
+        if (!isQueueFull(error) || workers === 1) throw error
+        left.push(index)
+        workers--
+        return
+      }
     }
   }
   try {
-    await Promise.all(Array.from({ length: Math.min(mostAtOnce, texts.length) }, work))
+    await Promise.all(Array.from({ length: workers }, work))
   } catch (error) {
     stop.abort(error)
     throw error
   }
   return embeddings
 }
+
+const isQueueFull = (error: unknown) =>
+  error instanceof CriaError && error.code === 'ERR_CRIA_QUEUE_FULL'
 
 export async function score(model: LoadedModel, input: unknown, options: unknown): Promise<Score> {
   const { signal, from } = checkScore(options)

@@ -74,6 +74,8 @@ class CpuBackend final : public Backend {
   }
 
  private:
+  void pack(DType type, int64_t rows, int64_t cols, const Blocks& blocks, std::byte* panels);
+
   const Kernels& kernels_;
   ThreadPool pool_;
   Products products_;

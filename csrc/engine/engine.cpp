@@ -399,8 +399,8 @@ void Engine::fail_all(const std::vector<Task*>& tasks, const Error& error) {
 }
 
 void Engine::record_state() {
-  recorder_.set_state(scheduler_.running(), scheduler_.paused(), model_->plan.pages, scheduler_.free_pages(),
-                      scheduler_.cached_pages());
+  recorder_.set_state(scheduler_.running(), scheduler_.paused(), model_->plan.pages,
+                      scheduler_.free_pages(), scheduler_.cached_pages());
 }
 
 void Engine::publish() {

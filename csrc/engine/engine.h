@@ -53,8 +53,8 @@ class Engine {
   void post(std::shared_ptr<Request> request);
   /// Ends a posted request within a step; its last update says kAbort.
   void cancel(Request& request);
-  /// A paused request takes no part in steps, and holds no page, until it is resumed: the tokens are
-  /// the same. It can be cancelled meanwhile, and its timeout goes on.
+  /// A paused request takes no part in steps, and holds no page, until it is resumed: the tokens
+  /// are the same. It can be cancelled meanwhile, and its timeout goes on.
   void pause(Request& request);
   void resume(Request& request);
   /// Forgets a conversation: its cache is the next to give way.

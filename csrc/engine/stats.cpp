@@ -81,9 +81,8 @@ Stats StatsRecorder::read(std::chrono::steady_clock::time_point now) const {
   out.paused = paused_.load(kRelaxed);
   out.posted = posted_.load(kRelaxed);
   const auto over = static_cast<int64_t>(out.finished + out.aborted + out.failed);
-  out.queued =
-      static_cast<int>(std::max<int64_t>(0, static_cast<int64_t>(out.posted) - over -
-                                            out.running - out.paused));
+  out.queued = static_cast<int>(
+      std::max<int64_t>(0, static_cast<int64_t>(out.posted) - over - out.running - out.paused));
   out.prompt_tokens = prompt_tokens_.load(kRelaxed);
   out.cached_tokens = cached_tokens_.load(kRelaxed);
   out.computed_tokens = computed_tokens_.load(kRelaxed);

@@ -26,18 +26,18 @@ void UpdateBox::deliver(Napi::Env env) {
 }
 
 Napi::Function ModelObject::define(Napi::Env env) {
-  return DefineClass(env, "NativeModel",
-                     {InstanceMethod<&ModelObject::generate>("generate"),
-                      InstanceMethod<&ModelObject::measure>("measure"),
-                      InstanceMethod<&ModelObject::cancel>("cancel"),
-                      InstanceMethod<&ModelObject::pause>("pause"),
-                      InstanceMethod<&ModelObject::resume>("resume"),
-                      InstanceMethod<&ModelObject::release_sequence>("releaseSequence"),
-                      InstanceMethod<&ModelObject::fork_sequence>("forkSequence"),
-                      InstanceMethod<&ModelObject::save_session>("saveSession"),
-                      InstanceMethod<&ModelObject::restore_session>("restoreSession"),
-                      InstanceMethod<&ModelObject::stats>("stats"),
-                      InstanceMethod<&ModelObject::dispose>("dispose")});
+  return DefineClass(
+      env, "NativeModel",
+      {InstanceMethod<&ModelObject::generate>("generate"),
+       InstanceMethod<&ModelObject::measure>("measure"),
+       InstanceMethod<&ModelObject::cancel>("cancel"), InstanceMethod<&ModelObject::pause>("pause"),
+       InstanceMethod<&ModelObject::resume>("resume"),
+       InstanceMethod<&ModelObject::release_sequence>("releaseSequence"),
+       InstanceMethod<&ModelObject::fork_sequence>("forkSequence"),
+       InstanceMethod<&ModelObject::save_session>("saveSession"),
+       InstanceMethod<&ModelObject::restore_session>("restoreSession"),
+       InstanceMethod<&ModelObject::stats>("stats"),
+       InstanceMethod<&ModelObject::dispose>("dispose")});
 }
 
 ModelObject::ModelObject(const Napi::CallbackInfo& info)
@@ -212,9 +212,8 @@ Napi::Value ModelObject::restore_session(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelObject::stats(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    return from_stats(info.Env(), open_engine().stats());
-  });
+  return guarded(info.Env(),
+                 [&]() -> Napi::Value { return from_stats(info.Env(), open_engine().stats()); });
 }
 
 Napi::Value ModelObject::dispose(const Napi::CallbackInfo& info) {

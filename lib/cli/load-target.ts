@@ -35,12 +35,10 @@ export async function measureCancels(
   signal?: AbortSignal
 ): Promise<Quantiles> {
   const random = randomNumbers(seed)
-  const waits = plan.map(async ({ turns }, index) => {
-    const ids = (turns[0] as readonly number[]).toReversed() // nothing of it is cached
-    const generation = model.generate(ids, {
-      ...options(model, predict, signal),
-      cacheKey: `cancel ${index}`
-    })
+  const waits = plan.map(async ({ prefix, turns }, index) => {
+    const ids = [...prefix, ...(turns[0] as readonly number[])]
+    const cacheKey = `cancel ${index}` // nothing of it is cached
+    const generation = model.generate(ids, { ...options(model, predict, signal), cacheKey })
     await sleep(random() * withinMs)
     const start = performance.now()
     generation.cancel()

@@ -41,6 +41,14 @@ describe('embed', () => {
     expect(await model.embed([])).toEqual([])
   })
 
+  test('more texts than the queue takes', async () => {
+    await using small = await cria.Model.load(undefined, { contextSize: 64, maxQueue: 1 })
+    const texts = Array.from({ length: 40 }, (_, i) => `${i} ${story}`)
+    const many = await small.embed(texts)
+    expect(many).toHaveLength(40)
+    expect(many[39]).toEqual(await model.embed(texts[39] as string))
+  })
+
   test('texts of one meaning are nearer than others', async () => {
     const [dog, puppy, sum] = (await model.embed([
       'The small dog ran in the garden.',

@@ -106,7 +106,12 @@ test('prints a table', async () => {
   expect(stderr).toBe('')
   expect(stdout).toContain('24 requests in ')
   expect(stdout).toContain('96 tokens generated')
-  for (const name of ['time to first token', 'between tokens', 'cancel to end', 'event-loop delay']) {
+  for (const name of [
+    'time to first token',
+    'between tokens',
+    'cancel to end',
+    'event-loop delay'
+  ]) {
     expect(stdout).toMatch(new RegExp(`^\\| ${name}( \\| \\d+\\.\\d){5} \\|$`, 'm'))
   }
 })
