@@ -2,11 +2,11 @@
 
 import { Feed, type FeedReader } from './feed.js'
 import type { NativeEnd } from './native.js'
-import type { Chunk, Result, Timings, Usage } from './types.js'
+import type { Chunk, Result, Timings, TokenLogprob, Usage } from './types.js'
 
 /** How the side that makes a generation feeds it. Whatever comes after the end is ignored. */
 export interface GenerationControl {
-  push(text: string, tokens: number[]): void
+  push(text: string, tokens: number[], logprobs?: TokenLogprob[]): void
   /** Ends it with all that was pushed; gives the result, or undefined where it had ended before. */
   finish(end: GenerationEnd): Result | undefined
   fail(error: unknown): void
@@ -147,13 +147,15 @@ function makeControl(
 ): GenerationControl {
   const texts: string[] = []
   const tokens: number[] = []
+  let logprobs: TokenLogprob[] | undefined
   let ended = false
   return {
-    push(text, added) {
+    push(text, added, likely) {
       if (ended || (text === '' && added.length === 0)) return
       texts.push(text)
       for (const token of added) tokens.push(token)
-      feed.push({ text, tokens: added })
+      if (likely) (logprobs ??= []).push(...likely)
+      feed.push({ text, tokens: added, ...(likely && { logprobs: likely }) })
     },
     finish({ reason, droppedMessages, usage, timings }) {
       if (ended) return undefined
@@ -161,6 +163,7 @@ function makeControl(
       const result: Result = {
         text: texts.join(''),
         tokens,
+        ...(logprobs && { logprobs }),
         finishReason: reason,
         droppedMessages,
         usage,

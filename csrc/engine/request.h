@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "sampling/logprobs.h"
 #include "sampling/sampling.h"
 
 namespace cria {
@@ -37,6 +38,8 @@ struct Request {
   int max_tokens = 0;                   // 0: until the context is full
   Sampling sampling;
   std::vector<std::string> stop;  // texts that end the generation and are left out of it
+  std::vector<std::string> banned;  // texts that never come: their tokens are taken back
+  int logprobs = -1;                // with so many alternatives for each token; -1: not wanted
   int priority = 0;               // ahead of requests of less that came up to so many turns before
   int64_t timeout_ms = 0;         // from posting; 0: none
   std::string cache_key;          // requests of other keys share no cache with it
@@ -74,6 +77,7 @@ struct Update {
   std::string text;  // whole code points
   std::vector<int32_t> tokens;
   std::optional<End> end;
+  std::vector<TokenLogprob> logprobs = {};  // of each token, where wanted
   std::vector<float> values = {};  // with the end: an embedding, or a log-probability per token
 };
 

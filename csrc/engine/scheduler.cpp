@@ -253,6 +253,28 @@ void Scheduler::send_back_last() {
   insert(waiting_, std::move(task));
 }
 
+void Scheduler::rewind(Task& task, size_t size) {
+  task.rewind(size);
+  task.cached = std::min(task.cached, static_cast<int>(size) - 1);
+  const auto cached = static_cast<size_t>(task.cached);
+  if (cached >= task.shared * kPageTokens) return;
+  // Pages that are the cache's never change: it goes on before them, on a page of its own.
+  while (task.pages.size() > task.shared) {
+    pool_.give_back(task.pages.back());
+    task.pages.pop_back();
+  }
+  while (cached < task.shared * kPageTokens) {
+    PrefixCache::Node& last = *task.node;
+    task.node = last.parent;
+    cache_.release_nearest(last);
+    --task.shared;
+  }
+  task.pages.resize(task.shared);
+  task.cached = static_cast<int>(task.shared) * kPageTokens;
+  task.sent_back = true;  // what is found again is its own work
+  copy_tail(task);
+}
+
 void Scheduler::pause(Task* task) {
   Owned taken = take(running_, task);
   if (!taken) taken = take(waiting_, task);

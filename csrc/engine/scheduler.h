@@ -80,6 +80,10 @@ class Scheduler {
   /// Records that the step's tokens are in the cache now.
   void computed(const Step& step);
 
+  /// Takes drawn tokens of a running task back, from `size` on. The one before them is computed
+  /// again, for its logits are wanted again.
+  void rewind(Task& task, size_t size);
+
   /// Takes a task out, wherever it is. Without `keep_state` its conversation stays as it was.
   std::unique_ptr<Task> remove(Task* task, bool keep_state);
   /// Takes a task out of the steps, with all its pages left to the cache, …

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct Task {
         tokens(std::move(prompt)),
         prompt_tokens(static_cast<int>(tokens.size())),
         sampler(request->sampling, [&tokenizer](int32_t id) { return tokenizer.bytes_of(id); }),
-        text(tokenizer, request->stop, request->trim_start) {}
+        text(tokenizer, request->stop, request->banned, request->trim_start),
+        told(request->purpose == Purpose::kGenerate ? tokens.size() : 0) {}
 
   /// Tokens whose keys and values are not in the cache yet.
   int pending() const { return static_cast<int>(tokens.size()) - cached; }
@@ -39,6 +41,26 @@ struct Task {
   int reusable() const {
     const auto all = static_cast<int>(tokens.size());
     return std::min(all - 1, measurement ? measurement->first_needed(all) : all);
+  }
+
+  /// The one place where drawn tokens are taken back: all from `size` on. What is a function of them
+  /// is as it was before the first of them was drawn.
+  void rewind(size_t size) {
+    tokens.resize(size);
+    sampler.rewind(size);
+    if (!logprobs.empty()) logprobs.resize(size - told);
+  }
+
+  /// Moves what was not told yet to an update, but for the last `held` tokens.
+  void tell(Update& update, size_t held) {
+    const auto certain = static_cast<std::ptrdiff_t>(tokens.size() - held);
+    update.tokens.assign(tokens.begin() + static_cast<std::ptrdiff_t>(told), tokens.begin() + certain);
+    if (!logprobs.empty()) {
+      const auto end = logprobs.begin() + certain - static_cast<std::ptrdiff_t>(told);
+      update.logprobs.assign(std::make_move_iterator(logprobs.begin()), std::make_move_iterator(end));
+      logprobs.erase(logprobs.begin(), end);
+    }
+    told = static_cast<size_t>(certain);
   }
 
   std::shared_ptr<Request> request;
@@ -57,6 +79,9 @@ struct Task {
   uint64_t drawn = 0;
   Sampler sampler;
   TextStream text;
+  size_t told;                         // tokens that the caller has heard of
+  std::vector<TokenLogprob> logprobs;  // of the tokens from there on, where wanted
+  int taken_back = 0;                  // times in a row, without the caller hearing of a token
   std::unique_ptr<Measurement> measurement;  // null for a generation
   Clock::time_point started{};               // first prefill step
   Clock::time_point first_token{};

@@ -68,8 +68,7 @@ int32_t Candidates::likeliest() const {
 void Candidates::keep_top(size_t count) {
   if (!listed_) return count < logits_.size() ? select(count) : void();
   if (count >= list_.size()) return;
-  const auto end = list_.begin() + static_cast<std::ptrdiff_t>(count);
-  if (!ranked_) std::partial_sort(list_.begin(), end, list_.end(), likelier);
+  rank_first(count);
   list_.resize(count);
   ranked_ = true;
   weighed_ = false;
@@ -139,6 +138,17 @@ std::vector<Candidate>& Candidates::ranked() {
   if (!ranked_) std::sort(list_.begin(), list_.end(), likelier);
   ranked_ = true;
   return list_;
+}
+
+void Candidates::rank_first(size_t count) {
+  if (ranked_) return;
+  if (count >= list_.size()) {
+    ranked();
+    return;
+  }
+  const auto end = list_.begin() + static_cast<std::ptrdiff_t>(count);
+  std::nth_element(list_.begin(), end, list_.end(), likelier);
+  std::sort(list_.begin(), end, likelier);
 }
 
 std::vector<Candidate>& Candidates::weighed() {

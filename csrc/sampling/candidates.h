@@ -46,6 +46,11 @@ class Candidates {
   void keep_from(double logit);
   /// Keeps the first `count` of the list as it stands.
   void keep_first(size_t count);
+  /// Likewise, where those are the likeliest and in order.
+  void keep_ranked(size_t count) {
+    keep_first(count);
+    ranked_ = true;
+  }
   /// Removes the first `count` of the list as it stands.
   void drop_first(size_t count);
 
@@ -53,6 +58,8 @@ class Candidates {
   std::vector<Candidate>& list();
   /// The list, likeliest first.
   std::vector<Candidate>& ranked();
+  /// Puts the `count` likeliest of the list first, in order, and the rest behind them.
+  void rank_first(size_t count);
   /// The list with p, the softmax of the logits. In the order that it is in.
   std::vector<Candidate>& weighed();
   /// Both: likeliest first, and with p.

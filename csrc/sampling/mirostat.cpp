@@ -26,8 +26,7 @@ void MirostatState::truncate(Candidates& candidates) {
   size_t count = 0;
   if (sampling_.mirostat == Mirostat::kV1) {
     const auto front = std::min(all.size(), kFitted);
-    std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(front), all.end(),
-                      likelier);
+    candidates.rank_first(front);
     count = zipf_count({all.begin(), all.begin() + static_cast<std::ptrdiff_t>(front)}, all.size());
   } else {
     const double least = portable_exp(-most_surprise() * kLn2);

@@ -25,8 +25,7 @@ void apply_temperature(Candidates& candidates, const Sampling& sampling) {
   const double temperature =
       sampling.dynamic_range > 0 ? dynamic_temperature(candidates, sampling) : sampling.temperature;
   if (temperature == 0) return candidates.keep_top(1);
-  const double most = candidates.most();
-  for (Candidate& c : candidates.list()) c.logit = (c.logit - most) / temperature;
+  for (Candidate& c : candidates.list()) c.logit /= temperature;
   candidates.scaled();
 }
 

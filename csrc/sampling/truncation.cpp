@@ -6,18 +6,6 @@
 #include "sampling/numbers.h"
 
 namespace cria {
-namespace {
-
-/// How many of the list, from its front, it takes to reach this probability.
-size_t reach(const std::vector<Candidate>& list, double p) {
-  double mass = 0;
-  size_t kept = 0;
-  while (kept < list.size() && mass < p) mass += list[kept++].p;
-  return kept;
-}
-
-}  // namespace
-
 void keep_top_n_sigma(Candidates& candidates, double n) {
   if (n == 0) return;
   candidates.keep_from(candidates.most() - n * candidates.spread().deviation);
@@ -36,13 +24,25 @@ void keep_typical(Candidates& candidates, double p) {
   std::stable_sort(list.begin(), list.end(), [mean](const Candidate& a, const Candidate& b) {
     return std::abs(mean - a.logit) < std::abs(mean - b.logit);
   });
-  candidates.keep_first(reach(list, p));
+  double mass = 0;
+  size_t kept = 0;
+  while (kept < list.size() && mass < p) mass += list[kept++].p;
+  candidates.keep_first(kept);
   candidates.changed();
 }
 
 void keep_top_p(Candidates& candidates, double p) {
   if (p >= 1) return;
-  candidates.keep_first(reach(candidates.ranked_and_weighed(), p));
+  // Few of many tokens are wanted as a rule, so no more are put in order than it turns out to take.
+  std::vector<Candidate>& list = candidates.weighed();
+  double mass = 0;
+  size_t kept = 0;
+  for (size_t ranked = 256; kept < list.size() && mass < p; ranked *= 4) {
+    candidates.rank_first(ranked);
+    const size_t end = std::min(ranked, list.size());
+    while (kept < end && mass < p) mass += list[kept++].p;
+  }
+  candidates.keep_ranked(kept);
 }
 
 /// pᵢ / max p = e^(logitᵢ - max): a threshold for the logit, whatever the sum of all is.

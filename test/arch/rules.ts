@@ -25,11 +25,31 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   model: ['base', 'quant', 'gguf', 'text', 'backend'],
   engine: ['base', 'quant', 'gguf', 'text', 'sampling', 'backend', 'model'],
   napi: [
-    'base', 'quant', 'gguf', 'text', 'sampling', 'backend', 'cpu', 'bench', 'parallel', 'model', 'engine'
+    'base',
+    'quant',
+    'gguf',
+    'text',
+    'sampling',
+    'backend',
+    'cpu',
+    'bench',
+    'parallel',
+    'model',
+    'engine'
   ],
   // Test only, and above napi, whose conversions it shares.
   probe: [
-    'base', 'quant', 'gguf', 'text', 'sampling', 'backend', 'cpu', 'parallel', 'model', 'engine', 'napi'
+    'base',
+    'quant',
+    'gguf',
+    'text',
+    'sampling',
+    'backend',
+    'cpu',
+    'parallel',
+    'model',
+    'engine',
+    'napi'
   ]
 }
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "model/kv_cache.h"
+#include "sampling/numbers.h"
 #include "support/check.h"
 
 namespace cria::test {
