@@ -154,7 +154,10 @@ function makeControl(
       if (ended || (text === '' && added.length === 0)) return
       texts.push(text)
       for (const token of added) tokens.push(token)
-      if (likely) (logprobs ??= []).push(...likely)
+      if (likely) {
+        logprobs ??= []
+        for (const one of likely) logprobs.push(one)
+      }
       feed.push({ text, tokens: added, ...(likely && { logprobs: likely }) })
     },
     finish({ reason, droppedMessages, usage, timings }) {

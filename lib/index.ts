@@ -14,6 +14,8 @@ export { kernelBenchmark } from './kernel-benchmark.js'
 export type { EmbedInput, EmbedOptions, Score, ScoreInput, ScoreOptions } from './measure.js'
 export { Model } from './model.js'
 export { checkBenchmark, checkGenerate, checkKernelBenchmark, checkLoad } from './options.js'
+export type { Samples, SamplesOptions, SamplesResult } from './samples.js'
+export type { SamplerName, SamplingOptions } from './sampling.js'
 export type { Session } from './session.js'
 export type { ModelStats } from './stats.js'
 export { nearestName } from './suggest.js'
@@ -39,6 +41,7 @@ export type {
   KernelReport,
   KernelRow,
   LoadOptions,
+  Logprob,
   Message,
   MetadataValue,
   ModelInfo,
@@ -47,6 +50,7 @@ export type {
   SessionOptions,
   TensorInfo,
   Timings,
+  TokenLogprob,
   Usage
 } from './types.js'
 export { version } from './version.js'

@@ -2,7 +2,15 @@
  * How a generation draws its tokens: the options of every sampler, as callers give them and checked.
  * docs/sampling.md says what each does.
  */
-import { describe, integer, isRecord, type OptionTable, type Rule, real } from './check.js'
+import {
+  checkOptions,
+  describe,
+  integer,
+  isRecord,
+  type OptionTable,
+  type Rule,
+  real
+} from './check.js'
 import { badArgument } from './errors.js'
 import { nearestName } from './suggest.js'
 
@@ -157,6 +165,13 @@ const seed: Rule<bigint | undefined> = {
     return typeof value === 'bigint' && value >= 0n && value <= maxSeed ? value : undefined
   }
 }
+
+/** A seed alone, checked. */
+export const checkSeed = (value: unknown): bigint | undefined =>
+  checkOptions<{ seed: bigint | undefined }>(
+    { what: 'generate options', rules: { seed } },
+    { seed: value }
+  ).seed
 
 const logitBias: Rule<ReadonlyMap<number, number>> = {
   expected: `token ids, each with a number from -${maxBias} to ${maxBias} or -Infinity`,

@@ -348,8 +348,7 @@ void Engine::measure(Task& task, const Slice& slice) {
   }
 }
 
-void Engine::finish(Task* task, FinishReason reason, std::string text,
-                    std::optional<Error> error) {
+void Engine::finish(Task* task, FinishReason reason, std::string text, std::optional<Error> error) {
   const std::unique_ptr<Task> ended = scheduler_.remove(task, reason != FinishReason::kError);
   if (reason == FinishReason::kAbort) ended->text.flush(text);
   const Clock::time_point now = Clock::now();

@@ -37,12 +37,12 @@ struct Request {
   uint32_t sequence = 0;                // conversation that it is a turn of; 0: none
   int max_tokens = 0;                   // 0: until the context is full
   Sampling sampling;
-  std::vector<std::string> stop;  // texts that end the generation and are left out of it
+  std::vector<std::string> stop;    // texts that end the generation and are left out of it
   std::vector<std::string> banned;  // texts that never come: their tokens are taken back
   int logprobs = -1;                // with so many alternatives for each token; -1: not wanted
-  int priority = 0;               // ahead of requests of less that came up to so many turns before
-  int64_t timeout_ms = 0;         // from posting; 0: none
-  std::string cache_key;          // requests of other keys share no cache with it
+  int priority = 0;        // ahead of requests of less that came up to so many turns before
+  int64_t timeout_ms = 0;  // from posting; 0: none
+  std::string cache_key;   // requests of other keys share no cache with it
 
   // Set by any thread:
   std::atomic<bool> cancelled{false};

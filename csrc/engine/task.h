@@ -43,8 +43,8 @@ struct Task {
     return std::min(all - 1, measurement ? measurement->first_needed(all) : all);
   }
 
-  /// The one place where drawn tokens are taken back: all from `size` on. What is a function of them
-  /// is as it was before the first of them was drawn.
+  /// The one place where drawn tokens are taken back: all from `size` on. What is a function of
+  /// them is as it was before the first of them was drawn.
   void rewind(size_t size) {
     tokens.resize(size);
     sampler.rewind(size);
@@ -54,10 +54,12 @@ struct Task {
   /// Moves what was not told yet to an update, but for the last `held` tokens.
   void tell(Update& update, size_t held) {
     const auto certain = static_cast<std::ptrdiff_t>(tokens.size() - held);
-    update.tokens.assign(tokens.begin() + static_cast<std::ptrdiff_t>(told), tokens.begin() + certain);
+    update.tokens.assign(tokens.begin() + static_cast<std::ptrdiff_t>(told),
+                         tokens.begin() + certain);
     if (!logprobs.empty()) {
       const auto end = logprobs.begin() + certain - static_cast<std::ptrdiff_t>(told);
-      update.logprobs.assign(std::make_move_iterator(logprobs.begin()), std::make_move_iterator(end));
+      update.logprobs.assign(std::make_move_iterator(logprobs.begin()),
+                             std::make_move_iterator(end));
       logprobs.erase(logprobs.begin(), end);
     }
     told = static_cast<size_t>(certain);

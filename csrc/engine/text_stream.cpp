@@ -57,8 +57,9 @@ size_t TextStream::take_back_banned(size_t end) {
   return count;
 }
 
-/// The held token that the character at a byte of held_ begins in. At the end of the text: the token
-/// that has the beginning of an unfinished code point, if there is one, or the number of tokens.
+/// The held token that the character at a byte of held_ begins in. At the end of the text: the
+/// token that has the beginning of an unfinished code point, if there is one, or the number of
+/// tokens.
 size_t TextStream::first_token_of(size_t at) const {
   size_t next = tokens_.size();
   if (at >= held_.size() && !utf8_.holding()) return next;

@@ -20,8 +20,8 @@ namespace cria {
 /// What is before it is certain only where no banned text begins with the end of that, for other
 /// tokens may follow then: with "aab" banned, "aaa" is held as a whole.
 ///
-/// Tokens are given out and taken back whole: where a banned text may have begun inside a token, all
-/// of that token is held.
+/// Tokens are given out and taken back whole: where a banned text may have begun inside a token,
+/// all of that token is held.
 class TextStream {
  public:
   TextStream(const text::Tokenizer& tokenizer, const std::vector<std::string>& stop,

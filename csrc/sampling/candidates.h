@@ -1,10 +1,11 @@
 // F1. The tokens that may still be drawn, as the stages of a chain see them.
 //
-//   logits [V], all of the vocabulary  ──keep_top, keep_from, list──▶  a list of those that are left
+//   logits [V], all of the vocabulary  ──keep_top, keep_from, list──▶  a list of those that are
+//   left
 //
-// It begins as the logits themselves, which most stages leave after one pass over them: choosing the
-// 40 likeliest of 32,000 reads each logit once and sorts 40. A stage works on either form. What is
-// not a number or minus infinity is no candidate.
+// It begins as the logits themselves, which most stages leave after one pass over them: choosing
+// the 40 likeliest of 32,000 reads each logit once and sorts 40. A stage works on either form. What
+// is not a number or minus infinity is no candidate.
 #pragma once
 
 #include <cstddef>

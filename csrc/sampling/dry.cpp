@@ -31,9 +31,8 @@ void Dry::penalize(Candidates& candidates, std::span<const int32_t> history) {
   if (sampling_.dry_multiplier == 0) return;
   find_breaks(history);
   const size_t all = history.size();
-  const size_t count = sampling_.dry_window == 0
-                           ? all
-                           : std::min(all, static_cast<size_t>(sampling_.dry_window));
+  const size_t count =
+      sampling_.dry_window == 0 ? all : std::min(all, static_cast<size_t>(sampling_.dry_window));
   find_repetitions(history.last(count), std::span(broken_).last(count));
   if (repetitions_.empty()) return;
   std::sort(repetitions_.begin(), repetitions_.end());
@@ -74,8 +73,8 @@ bool Dry::breaks(std::span<const int32_t> history, size_t at) {
 }
 
 /// For every token of the window, how long an end of the window stands just before it. That is the
-/// Z-function (Gusfield 1997, §1.3) of the window read backwards: same_[k], how many tokens from the
-/// k-th last on are the same as from the last on.
+/// Z-function (Gusfield 1997, §1.3) of the window read backwards: same_[k], how many tokens from
+/// the k-th last on are the same as from the last on.
 void Dry::find_repetitions(std::span<const int32_t> window, std::span<const char> broken) {
   repetitions_.clear();
   const size_t count = window.size();

@@ -1,5 +1,5 @@
-// F1. Log-probabilities of drawn tokens, as the network gave them: before biases, penalties, masks and
-// temperature. log p(i) = logit(i) - log Σ e^logit, in double precision.
+// F1. Log-probabilities of drawn tokens, as the network gave them: before biases, penalties, masks
+// and temperature. log p(i) = logit(i) - log Σ e^logit, in double precision.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// F1. Mirostat (Basu, Ramachandran, Keskar & Varshney 2021): holds the surprise of the text, in bits a
-// token, near a target τ. The most surprise that a token may have, μ, begins at 2τ and learns from
-// every token X that is drawn:
+// F1. Mirostat (Basu, Ramachandran, Keskar & Varshney 2021): holds the surprise of the text, in
+// bits a token, near a target τ. The most surprise that a token may have, μ, begins at 2τ and
+// learns from every token X that is drawn:
 //
 //   S(X) = -log2 p(X)             p before anything is left out
 //   μ   -= η · (S(X) - τ)

@@ -1,5 +1,5 @@
-// F1. Random numbers and functions whose last bits are the same on every platform: a seed reproduces
-// its text everywhere.
+// F1. Random numbers and functions whose last bits are the same on every platform: a seed
+// reproduces its text everywhere.
 #pragma once
 
 #include <cstdint>

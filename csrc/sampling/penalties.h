@@ -1,7 +1,8 @@
 // F1. Changes of single logits: a bias, and penalties on tokens seen lately.
 //
 //   bias        logit += b                                      for each token that is given one
-//   repetition  logit = logit > 0 ? logit / r : logit · r       Keskar et al. 2019 (CTRL, §4.1), with
+//   repetition  logit = logit > 0 ? logit / r : logit · r       Keskar et al. 2019 (CTRL, §4.1),
+//   with
 //                                                               the sign that makes it a penalty
 //   presence    logit -= α                                      once for a token of the window,
 //   frequency   logit -= β · (times it is in the window)        as OpenAI's API documents them

@@ -30,7 +30,8 @@ enum class Stage : uint8_t {
 
 /// In the default order.
 inline constexpr std::array<std::string_view, 10> kStageNames = {
-    "bias", "penalties", "dry", "topNSigma", "topK", "typicalP", "topP", "minP", "xtc", "temperature"};
+    "bias",     "penalties", "dry",  "topNSigma", "topK",
+    "typicalP", "topP",      "minP", "xtc",       "temperature"};
 
 /// All stages, as kStageNames has them.
 std::vector<Stage> default_order();
@@ -63,12 +64,12 @@ struct Sampling {
   float top_p = 0.95f;    // (0, 1]; 1: off
   float min_p = 0.05f;    // [0, 1]; 0: off
 
-  float xtc_probability = 0;  // [0, 1]; 0: off
+  float xtc_probability = 0;   // [0, 1]; 0: off
   float xtc_threshold = 0.1f;  // [0, 1]
 
-  float temperature = 0.8f;           // ≥ 0; 0: greedy
-  float dynamic_range = 0;            // ≥ 0; 0: the temperature stays as it is
-  float dynamic_exponent = 1;         // ≥ 0
+  float temperature = 0.8f;    // ≥ 0; 0: greedy
+  float dynamic_range = 0;     // ≥ 0; 0: the temperature stays as it is
+  float dynamic_exponent = 1;  // ≥ 0
 
   Mirostat mirostat = Mirostat::kOff;
   float mirostat_tau = 5;     // > 0, bits

@@ -13,8 +13,8 @@ void keep_top_n_sigma(Candidates& candidates, double n);
 /// 0 · The k likeliest (Fan et al. 2018).
 void keep_top_k(Candidates& candidates, int k);
 
-/// 1 · The fewest tokens that together reach the probability p, in the order of | -log pᵢ - H |: how
-/// far their surprise is from the entropy (Meister et al. 2023, locally typical sampling).
+/// 1 · The fewest tokens that together reach the probability p, in the order of | -log pᵢ - H |:
+/// how far their surprise is from the entropy (Meister et al. 2023, locally typical sampling).
 void keep_typical(Candidates& candidates, double p);
 
 /// 1 · The fewest and likeliest tokens that together reach the probability p (Holtzman et al. 2020,

@@ -1,6 +1,6 @@
 // F1. XTC, "exclude top choices": with some probability, of the tokens from a threshold on all but
-// the least likely are left out, so that the text leaves the beaten track but never for a token that
-// the model finds implausible (p-e-w 2024, text-generation-webui pull request 6335).
+// the least likely are left out, so that the text leaves the beaten track but never for a token
+// that the model finds implausible (p-e-w 2024, text-generation-webui pull request 6335).
 #pragma once
 
 #include <cstdint>

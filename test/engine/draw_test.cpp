@@ -79,7 +79,8 @@ std::vector<int32_t> prompt_of(int seed, int count) {
 }
 
 /// Draws the bytes a, b and c alone, so that short texts come all the time.
-std::shared_ptr<Request> letters(std::vector<int32_t> prompt, int max_tokens, float temperature = 0) {
+std::shared_ptr<Request> letters(std::vector<int32_t> prompt, int max_tokens,
+                                 float temperature = 0) {
   auto request = std::make_shared<Request>();
   request->tokens = std::move(prompt);
   request->max_tokens = max_tokens;
@@ -99,7 +100,8 @@ std::string plain_banned(Rig& rig, const std::vector<int32_t>& prompt, size_t co
     std::vector<int32_t> tokens = prompt;
     for (const char c : text) tokens.push_back(c + 3);
     auto request = letters(tokens, 1);
-    for (const char c : ruled_out[text.size()]) request->sampling.logit_bias.emplace_back(c + 3, kNever);
+    for (const char c : ruled_out[text.size()])
+      request->sampling.logit_bias.emplace_back(c + 3, kNever);
     const Heard heard = rig.ask(request);
     if (heard.end->reason == FinishReason::kError) return {};
     text += heard.text;
@@ -217,6 +219,29 @@ TEST(logprobs_are_what_a_score_says) {
     CHECK(token.logprob < 0 && std::isfinite(token.logprob));
   }
   CHECK(rig.ask(letters(prompt, 5)).logprobs.empty());
+}
+
+// Many samples of one prompt, shorter than a page or not: it is computed once, but for its last
+// token.
+TEST(samples_of_one_prompt_share_its_prefill) {
+  for (const int length : {20, 75}) {
+    LoadOptions small;
+    small.batch_size = 16;
+    small.sequences = 8;
+    Rig rig(small), alone;
+    std::vector<int32_t> ids;
+    const auto make = [&](uint64_t seed) {
+      auto request = letters(prompt_of(1, length), 12, 1);
+      request->sampling.seed = seed;
+      return request;
+    };
+    for (uint64_t i = 0; i < 12; ++i) ids.push_back(rig.post(make(i)));
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const Heard heard = rig.wait(ids[i]);
+      CHECK_EQ(heard.end->usage.cached_tokens, i == 0 ? 0 : length - 1);
+      CHECK_EQ(heard.text, alone.ask(make(i)).text);
+    }
+  }
 }
 
 }  // namespace cria::test

@@ -161,14 +161,14 @@ TEST(a_banned_text_is_taken_back) {
   CHECK_EQ(write("one bad two", {"bad"}), "one - two");
   CHECK_EQ(write("one ba two", {"bad"}), "one ba two");
   CHECK_EQ(write("babad", {"bad"}), "ba-");
-  CHECK_EQ(write("xaab", {"aab", "ab"}), "x-");  // the one that begins first
+  CHECK_EQ(write("xaab", {"aab", "ab"}), "x-");        // the one that begins first
   CHECK_EQ(write("a\xC3\xA9z", {"\xC3\xA9"}), "a-z");  // both bytes of the code point
   CHECK_EQ(write("  bad", {"bad"}, {}, true), "-");
 }
 
 TEST(a_stop_text_before_a_banned_one_counts) {
   CHECK_EQ(write("one END bad", {"bad"}, {"END"}), "one ");
-  CHECK_EQ(write("one bad", {"bad"}, {"ba"}), "one ");     // stopped before it was complete
+  CHECK_EQ(write("one bad", {"bad"}, {"ba"}), "one ");  // stopped before it was complete
   CHECK_EQ(write("one bad END", {"bad"}, {"END"}), "one - ");
   CHECK_EQ(write("badEND", {"badEND"}, {"END"}), "bad");  // the stop text is no part of the text
 }

@@ -86,10 +86,8 @@ TEST(dry_is_a_plain_search) {
     s.dry_base = 1.25f;
     std::vector<int32_t> history(random() % 60);
     const uint32_t few = 1 + random() % 3;
-    for (int32_t& id : history)
-      id = random() % 12 == 0 ? 24 : static_cast<int32_t>(random() % few);
-    const auto found = plain_repetitions(
-        history, [&](size_t at) { return history[at] == 24; });
+    for (int32_t& id : history) id = random() % 12 == 0 ? 24 : static_cast<int32_t>(random() % few);
+    const auto found = plain_repetitions(history, [&](size_t at) { return history[at] == 24; });
     const auto penalty = penalties_of(s, history);
     for (int32_t id = 0; id < 30; ++id) {
       const auto at = found.find(id);

@@ -137,7 +137,8 @@ inline void add_to(Tokens& tokens, int32_t id, auto change) {
     if (t.id == id) t.logit = change(t.logit);
 }
 
-inline void plain_penalties(Tokens& tokens, const Sampling& s, const std::vector<int32_t>& history) {
+inline void plain_penalties(Tokens& tokens, const Sampling& s,
+                            const std::vector<int32_t>& history) {
   std::map<int32_t, int> seen;
   const size_t window = static_cast<size_t>(s.repeat_window);
   for (size_t i = history.size() - std::min(history.size(), window); i < history.size(); ++i)
