@@ -46,11 +46,14 @@ const mask = 2n ** 64n - 1n
 
 /**
  * The seed of sample `index`: the first has the seed itself, so that it is what `generate` gives; the
- * others have fmix64(seed + index), the finalizer of MurmurHash3 (Appleby 2011), in 64 bits.
+ * others have fmix64(fmix64(seed) + index), with the finalizer of MurmurHash3 (Appleby 2011), in 64 bits.
  */
 export function sampleSeed(seed: bigint, index: number): bigint {
-  if (index === 0) return seed
-  let z = (seed + BigInt(index)) & mask
+  return index === 0 ? seed : fmix64((fmix64(seed) + BigInt(index)) & mask)
+}
+
+function fmix64(value: bigint): bigint {
+  let z = value
   z = ((z ^ (z >> 33n)) * 0xff51afd7ed558ccdn) & mask
   z = ((z ^ (z >> 33n)) * 0xc4ceb9fe1a85ec53n) & mask
   return z ^ (z >> 33n)
