@@ -3,12 +3,12 @@
 import { Feed, type FeedReader } from './feed.js'
 import type { NativeEnd } from './native.js'
 import type { ToolNews, ToolOutcome } from './tools/types.js'
-import type { Chunk, Message, ObjectResult, Result, Timings, Usage } from './types.js'
+import type { Chunk, Message, ObjectResult, Result, Timings, TokenLogprob, Usage } from './types.js'
 
 /** How the side that makes a generation feeds it. Whatever comes after the end is ignored. */
 export interface GenerationControl {
   /** `news`: what else a chunk tells; one of a call or a result comes without text. */
-  push(text: string, tokens: number[], news?: ToolNews): void
+  push(text: string, tokens: number[], logprobs?: TokenLogprob[], news?: ToolNews): void
   /** What came so far stays with who read it, but is not part of the result. */
   restart(): void
   /** All that was pushed. */
@@ -165,18 +165,24 @@ function makeControl(
 ): GenerationControl {
   let texts: string[] = []
   let tokens: number[] = []
+  let logprobs: TokenLogprob[] | undefined
   let ended = false
   return {
-    push(text, added, news) {
+    push(text, added, likely, news) {
       const isCall = news?.toolCall !== undefined || news?.toolResult !== undefined
       if (ended || (text === '' && added.length === 0 && !isCall)) return
       texts.push(text)
       for (const token of added) tokens.push(token)
-      feed.push({ text, tokens: added, ...news })
+      if (likely) {
+        logprobs ??= []
+        for (const one of likely) logprobs.push(one)
+      }
+      feed.push({ text, tokens: added, ...(likely && { logprobs: likely }), ...news })
     },
     restart() {
       texts = []
       tokens = []
+      logprobs = undefined
     },
     text: () => texts.join(''),
     finish({ reason, droppedMessages, usage, timings, toolCalls = [], complete, ...more }) {
@@ -185,6 +191,7 @@ function makeControl(
       const result: ObjectResult<unknown> = {
         text: texts.join(''),
         tokens,
+        ...(logprobs && { logprobs }),
         finishReason: reason,
         droppedMessages,
         usage,

@@ -14,6 +14,8 @@ export { kernelBenchmark } from './kernel-benchmark.js'
 export type { EmbedInput, EmbedOptions, Score, ScoreInput, ScoreOptions } from './measure.js'
 export { Model } from './model.js'
 export { checkBenchmark, checkGenerate, checkKernelBenchmark, checkLoad } from './options.js'
+export type { Samples, SamplesOptions, SamplesResult } from './samples.js'
+export type { SamplerName, SamplingOptions } from './sampling.js'
 export { type CompiledSchema, compileSchema } from './schema/compile.js'
 export type { InferSchema, JsonSchema, Schema } from './schema/infer.js'
 export type { StandardSchema } from './schema/standard.js'
@@ -51,6 +53,7 @@ export type {
   KernelReport,
   KernelRow,
   LoadOptions,
+  Logprob,
   Message,
   MetadataValue,
   ModelInfo,
@@ -61,6 +64,7 @@ export type {
   SessionOptions,
   TensorInfo,
   Timings,
+  TokenLogprob,
   Usage
 } from './types.js'
 export { version } from './version.js'

@@ -16,7 +16,10 @@ import {
 import { native } from './native.js'
 import { checkEstimate, checkLoad, type LoadSettings } from './options.js'
 import { toOrder } from './prompt.js'
+import type { Prompt } from './request.js'
 import { Router } from './router.js'
+import { checkSamples, Samples, type SamplesOptions, sampleSeeds } from './samples.js'
+import { checkSeed } from './sampling.js'
 import type { InferSchema, Schema } from './schema/infer.js'
 import { Session } from './session.js'
 import { resolveSource, toNative } from './source.js'
@@ -101,6 +104,31 @@ export class Model {
       const settings = this.#loaded.settings(options)
       return { settings, sequence: 0, ...toOrder(input, settings, this.#loaded) }
     })
+  }
+
+  /**
+   * Several generations of one input, which is computed once, each with a seed of its own, derived from
+   * `seed`. Throws ERR_CRIA_BAD_ARGUMENT for a wrong `n` or `best`; all else rejects as in `generate`.
+   */
+  generateMany(input: GenerateInput, options: GenerateOptions & SamplesOptions = {}): Samples {
+    const { n, best, ...rest } = options
+    const settings = checkSamples({ n, best })
+    // The same prompt for all of them: messages are rendered once.
+    let prompt: Prompt | Promise<Prompt> | undefined
+    const seeds = sampleSeeds(checkSeed(rest.seed), settings.n)
+    const generations = seeds.map((seed) =>
+      this.#loaded.submit(() => {
+        const given = this.#loaded.settings({ ...rest, seed })
+        const logprobs = given.logprobs ?? (settings.best && 0)
+        const order = toOrder(input, given, this.#loaded)
+        const prepare = () => {
+          prompt ??= order.prepare()
+          return prompt
+        }
+        return { ...order, settings: { ...given, logprobs }, sequence: 0, prepare }
+      })
+    )
+    return new Samples(generations, settings.best)
   }
 
   /** Opens a conversation that keeps its KV cache between turns. */

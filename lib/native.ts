@@ -8,6 +8,8 @@
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { SamplingSettings } from './sampling.js'
+import type { TokenLogprob } from './types.js'
 
 /** A stretch of prompt text; control tokens spelt in it count only where `special` is true. */
 export interface NativeSegment {
@@ -16,19 +18,12 @@ export interface NativeSegment {
 }
 
 /** Sampling, limits and stopping of one request; every field is present and in range. */
-export interface NativeSampling {
+export interface NativeSampling extends Omit<SamplingSettings, 'seed' | 'logitBias'> {
   readonly maxTokens: number // 0: until the context is full
-  readonly temperature: number
-  readonly topK: number // 0: off
-  readonly topP: number
-  readonly minP: number
-  readonly typicalP: number
-  readonly repeatPenalty: number
-  readonly repeatWindow: number // tokens the penalties look back on
-  readonly presencePenalty: number
-  readonly frequencyPenalty: number
   readonly seed: bigint // 64 bits
   readonly stop: readonly string[]
+  readonly banned: readonly string[]
+  readonly logprobs: number // alternatives of each token; -1: none are wanted at all
   readonly logitBiasIds: Int32Array
   readonly logitBiasValues: Float32Array // same length; -Infinity bans
 }
@@ -95,6 +90,7 @@ export interface NativeUpdate {
   readonly request: number
   readonly text: string // whole code points
   readonly tokens: number[]
+  readonly logprobs?: TokenLogprob[] // of each token, where wanted
   readonly end?: NativeEnd // the last update of a request
   /** With the end of a measurement, whose `tokens` are then all of its text; absent: empty. */
   readonly values?: Float32Array

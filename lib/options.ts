@@ -3,16 +3,15 @@ import {
   checkOptions,
   describe,
   integer,
-  isRecord,
   type OptionTable,
   optional,
   type Rule,
-  real,
   signalRule
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
 import type { GrammarText } from './grammar.js'
 import { type GivenGrammar, grammarRules, toGrammar } from './grammar-options.js'
+import { maxInt, type SamplingSettings, samplingRules, texts } from './sampling.js'
 import type { PreparedSchema } from './schema/option.js'
 import { nearestName } from './suggest.js'
 import { checkTools, type ToolSettings, toolRules } from './tools/declare.js'
@@ -44,20 +43,11 @@ export interface LoadSettings extends Sizes {
 }
 
 /** Generate options, checked, with the defaults filled in. */
-export interface GenerateSettings extends ToolSettings {
+export interface GenerateSettings extends SamplingSettings, ToolSettings {
   maxTokens: number // 0: until the context is full
-  temperature: number
-  topK: number
-  topP: number
-  minP: number
-  typicalP: number
-  repeatPenalty: number
-  repeatWindow: number
-  presencePenalty: number
-  frequencyPenalty: number
-  seed: bigint | undefined // undefined: random
   stop: readonly string[]
-  logitBias: ReadonlyMap<number, number>
+  banned: readonly string[]
+  logprobs: number | undefined
   onOverflow: 'error' | 'shift'
   grammar: GrammarText | undefined // also of a regex or a schema
   priority: number
@@ -66,12 +56,6 @@ export interface GenerateSettings extends ToolSettings {
   schema: PreparedSchema | undefined
   signal: AbortSignal | undefined
 }
-
-const maxInt = 2 ** 31 - 1
-const maxSeed = 2n ** 64n - 1n
-const maxStops = 64
-const maxStopLength = 1024
-const maxBias = 10_000
 
 /** `'auto'`, `'cpu'` or a list of one of them; this version has no other device. */
 const devices: Rule<'cpu'> = {
@@ -289,54 +273,6 @@ const kernelBenchmarkTable: OptionTable<KernelBenchmarkSettings> = {
   }
 }
 
-const seed: Rule<bigint | undefined> = {
-  expected: 'an integer from 0 to 2^53-1, or a bigint from 0n to 2n**64n-1n',
-  fallback: undefined,
-  accept(value) {
-    if (typeof value === 'number') {
-      return Number.isSafeInteger(value) && value >= 0 ? BigInt(value) : undefined
-    }
-    return typeof value === 'bigint' && value >= 0n && value <= maxSeed ? value : undefined
-  }
-}
-
-const stop: Rule<readonly string[]> = {
-  expected: `a text or up to ${maxStops} texts, each of 1 to ${maxStopLength} characters`,
-  fallback: [],
-  accept(value) {
-    const list: readonly unknown[] = Array.isArray(value) ? value : [value]
-    const fits = (text: unknown): text is string =>
-      typeof text === 'string' && text.length > 0 && text.length <= maxStopLength
-    return list.length <= maxStops && list.every(fits) ? [...list] : undefined
-  }
-}
-
-const logitBias: Rule<ReadonlyMap<number, number>> = {
-  expected: `token ids, each with a number from -${maxBias} to ${maxBias} or -Infinity`,
-  fallback: new Map(),
-  accept(value) {
-    if (!isRecord(value)) return undefined
-    const entries: Iterable<[unknown, unknown]> =
-      value instanceof Map ? value : Object.entries(value)
-    const checked = new Map<number, number>()
-    for (const [key, bias] of entries) {
-      const id = key === '' ? Number.NaN : Number(key)
-      if (!Number.isInteger(id) || id < 0 || id > maxInt || !isBias(bias)) {
-        throw badArgument(
-          `generate options: logitBias must be ${logitBias.expected}, ` +
-            `got ${describe(bias)} for ${describe(key)}`
-        )
-      }
-      checked.set(id, bias)
-    }
-    return checked
-  }
-}
-
-function isBias(value: unknown): value is number {
-  return typeof value === 'number' && (value === -Infinity || Math.abs(value) <= maxBias)
-}
-
 const onOverflow: Rule<'error' | 'shift'> = {
   expected: "'error' or 'shift'",
   fallback: 'error',
@@ -358,18 +294,10 @@ const generateTable: OptionTable<GivenSettings> = {
   what: 'generate options',
   rules: {
     maxTokens: integer(1, maxInt, 0),
-    temperature: real(0, 100, 0.8),
-    topK: integer(0, maxInt, 40),
-    topP: real(1e-6, 1, 0.95),
-    minP: real(0, 1, 0.05),
-    typicalP: real(1e-6, 1, 1),
-    repeatPenalty: real(0.01, 100, 1),
-    repeatWindow: integer(0, maxInt, 64),
-    presencePenalty: real(-2, 2, 0),
-    frequencyPenalty: real(-2, 2, 0),
-    seed,
-    stop,
-    logitBias,
+    ...samplingRules,
+    stop: texts(true, []),
+    banned: texts(true, []),
+    logprobs: integer(0, 20, undefined),
     onOverflow,
     ...grammarRules,
     priority: integer(-100, 100, 0),
@@ -377,9 +305,6 @@ const generateTable: OptionTable<GivenSettings> = {
     cacheKey,
     ...toolRules,
     signal: signalRule
-  },
-  later: {
-    logprobs: 'log-probabilities of the tokens'
   }
 }
 

@@ -133,8 +133,8 @@ export class Request implements UpdateSink {
     return Math.ceil(this.#order.settings.timeout - (performance.now() - this.#begun))
   }
 
-  update({ text, tokens, end }: NativeUpdate): void {
-    this.#control.push(text, tokens)
+  update({ text, tokens, logprobs, end }: NativeUpdate): void {
+    this.#control.push(text, tokens, logprobs)
     if (!end) return
     const error = endError(end)
     tellEnd(this.#about, end, error)
@@ -248,7 +248,7 @@ export function endError(end: NativeEnd): Error | undefined {
   return toCriaError(Object.assign(new Error(end.message ?? 'no reason given'), { code: end.code }))
 }
 
-function randomSeed(): bigint {
+export function randomSeed(): bigint {
   const [seed] = crypto.getRandomValues(new BigUint64Array(1))
   return seed as bigint
 }
@@ -268,11 +268,13 @@ export function toSampling(settings: GenerateSettings): NativeSampling {
     grammar: __________,
     seed,
     logitBias,
+    logprobs,
     ...same
   } = settings
   return {
     ...same,
     seed: seed ?? randomSeed(),
+    logprobs: logprobs ?? -1,
     logitBiasIds: Int32Array.from(logitBias.keys()),
     logitBiasValues: Float32Array.from(logitBias.values())
   }

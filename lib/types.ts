@@ -4,6 +4,7 @@
  * Options are checked against the tables of options.ts, which state the same ranges and defaults.
  */
 
+import type { SamplingOptions } from './sampling.js'
 import type { Schema } from './schema/infer.js'
 import type { ToolNews, ToolOptions, ToolParts, ToolResults } from './tools/types.js'
 
@@ -65,33 +66,18 @@ export interface LoadOptions {
 export type EstimateOptions = Omit<LoadOptions, 'maxQueue' | 'onProgress' | 'signal'>
 
 /** Sampling, limits and stopping of one generation. */
-export interface GenerateOptions extends ToolOptions {
+export interface GenerateOptions extends SamplingOptions, ToolOptions {
   /** Most tokens to generate, 1 to 2147483647. Default: until the context is full. */
   maxTokens?: number | undefined
-  /** 0 to 100; 0 takes the likeliest token each time (greedy). Default 0.8. */
-  temperature?: number | undefined
-  /** Sample among the `topK` likeliest tokens; 0: all. Default 40. */
-  topK?: number | undefined
-  /** Sample among the likeliest tokens that together reach this probability, 0.000001 to 1; 1: off. Default 0.95. */
-  topP?: number | undefined
-  /** Drop tokens less likely than `minP` times the likeliest, 0 to 1. Default 0.05. */
-  minP?: number | undefined
-  /** Locally typical sampling, 0.000001 to 1; 1: off. Default 1. */
-  typicalP?: number | undefined
-  /** Divides the logits of tokens seen lately, 0.01 to 100; 1: off. Default 1. */
-  repeatPenalty?: number | undefined
-  /** How many tokens the three penalties look back on. Default 64. */
-  repeatWindow?: number | undefined
-  /** Taken off the logit of every token seen lately, -2 to 2. Default 0. */
-  presencePenalty?: number | undefined
-  /** Taken off the logit of a token once for each time it was seen lately, -2 to 2. Default 0. */
-  frequencyPenalty?: number | undefined
-  /** Makes sampling reproducible on every platform: an integer from 0 to 2^64-1. Default: random. */
-  seed?: number | bigint | undefined
   /** Texts that end the generation and are left out of it: up to 64 of 1 to 1024 characters. */
   stop?: string | readonly string[] | undefined
-  /** Added to the logit of each token id: -10000 to 10000, or `-Infinity` to ban the token. */
-  logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number> | undefined
+  /**
+   * Texts that the generation never contains: up to 64 of 1 to 1024 characters. Where one is complete,
+   * its tokens are taken back, and the first of them is not drawn there again.
+   */
+  banned?: string | readonly string[] | undefined
+  /** Log-probabilities of the tokens, with so many of the likeliest alternatives, 0 to 20. */
+  logprobs?: number | undefined
   /**
    * A grammar in GBNF that the text is held to, up to 1 MiB: docs/structured-output.md. Not together
    * with `regex` or `schema`. `result.complete` says whether the text is whole.
@@ -161,11 +147,25 @@ export interface DecodeOptions {
   special?: boolean | undefined
 }
 
+/** How likely a token was, as a natural logarithm, before any sampler had its say. */
+export interface Logprob {
+  readonly id: number
+  readonly logprob: number
+}
+
+/** Of a token that was drawn. */
+export interface TokenLogprob extends Logprob {
+  /** The likeliest tokens there, whether drawn or not. */
+  readonly top: readonly Logprob[]
+}
+
 /** What one step of the engine brought. */
 export interface Chunk extends ToolNews {
   /** Whole code points; may be empty while a code point or a stop text is incomplete. */
   readonly text: string
   readonly tokens: number[]
+  /** Of each token; absent unless asked for. */
+  readonly logprobs?: TokenLogprob[]
 }
 
 /** Tokens that a generation took and gave. */
@@ -200,6 +200,8 @@ export type FinishReason = 'stop' | 'length' | 'abort' | 'tool-rounds'
 export interface Result extends ToolResults {
   readonly text: string
   readonly tokens: number[]
+  /** Of each token; absent unless asked for. */
+  readonly logprobs?: TokenLogprob[]
   readonly finishReason: FinishReason
   /** Messages that were left out of the prompt; 0 unless `onOverflow` is `'shift'`. */
   readonly droppedMessages: number

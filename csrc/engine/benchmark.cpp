@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "engine/page_pool.h"
-#include "engine/sampler.h"
+#include "sampling/numbers.h"
 
 namespace cria {
 namespace {

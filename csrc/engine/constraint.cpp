@@ -21,4 +21,9 @@ void Constraint::mask(std::span<float> logits) {
          "grammar of characters that the vocabulary can write");
 }
 
+void Constraint::rewind(std::span<const int32_t> drawn) {
+  matcher_ = grammar::Matcher(grammar_, trim_start_);
+  for (const int32_t id : drawn) matcher_.take(id);
+}
+
 }  // namespace cria

@@ -24,6 +24,16 @@ Error timed_out(const Task& task) {
                           : " and was waiting for its turn")};
 }
 
+void check_texts(const Request& request) {
+  for (const auto& [name, texts] :
+       {std::pair{"stop", &request.stop}, std::pair{"banned", &request.banned}})
+    if (std::ranges::any_of(*texts, &std::string::empty))
+      fail(ErrorCode::kBadArgument, name, ": expected non-empty texts, got an empty one");
+  if (request.logprobs < -1 || request.logprobs > kMostAlternatives)
+    fail(ErrorCode::kBadArgument, "logprobs: expected a whole number from 0 to ", kMostAlternatives,
+         ", got ", request.logprobs);
+}
+
 }  // namespace
 
 Engine::Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink, size_t max_queue)
@@ -218,9 +228,7 @@ void Engine::accept(std::shared_ptr<Request> request) {
   try {
     if (stopping_.load(std::memory_order_acquire)) throw disposed();
     check_sampling(request->sampling, model_->config.vocab);
-    if (std::any_of(request->stop.begin(), request->stop.end(),
-                    [](const std::string& stop) { return stop.empty(); }))
-      fail(ErrorCode::kBadArgument, "stop: expected non-empty texts, got an empty one");
+    check_texts(*request);
     if (request->grammar && &request->grammar->trie().tokenizer() != model_->tokenizer.get())
       fail(ErrorCode::kBadArgument, "grammar: expected one compiled for this model");
     auto task = std::make_unique<Task>(request, prompt_ids(*request), *model_->tokenizer);
@@ -278,7 +286,7 @@ void Engine::sweep() {
     if (task->request->cancelled.load(std::memory_order_acquire))
       finish(task, FinishReason::kAbort);
     else if (task->past_deadline(now))
-      finish(task, FinishReason::kError, {}, {}, timed_out(*task));
+      finish(task, FinishReason::kError, {}, timed_out(*task));
     else if (task->request->paused.load(std::memory_order_acquire) != task->paused)
       task->paused ? scheduler_.resume(task) : scheduler_.pause(task);
   }
@@ -323,37 +331,6 @@ bool Engine::unwanted() const {
   return stopping_.load(std::memory_order_relaxed) || std::ranges::all_of(step_.tasks, over);
 }
 
-void Engine::draw(Task& task, std::span<float> logits) {
-  int32_t id = 0;
-  std::string text;
-  bool stopped = false;
-  try {
-    if (task.constraint) task.constraint->mask(logits);
-    id = task.sampler.draw(logits, task.tokens, task.drawn++);
-    if (task.first_token == Clock::time_point{}) task.first_token = Clock::now();
-    if (model_->tokenizer->is_end_of_generation(id)) {
-      task.text.flush(text);
-      return finish(&task, FinishReason::kStop, std::move(text));
-    }
-    task.tokens.push_back(id);
-    stopped = task.constraint ? task.text.push(task.constraint->take(id), text)
-                              : task.text.push(id, text);
-    const bool finished = task.constraint && task.constraint->finished();
-    const bool full = static_cast<int>(task.tokens.size()) >= model_->plan.context_size;
-    const bool enough =
-        task.request->max_tokens > 0 && task.completion_tokens() >= task.request->max_tokens;
-    if (stopped || finished || full || enough) {
-      if (stopped) task.cut = true;
-      if (!stopped) task.text.flush(text);
-      return finish(&task, stopped || finished ? FinishReason::kStop : FinishReason::kLength,
-                    std::move(text), {id});
-    }
-  } catch (const Error& error) {
-    return finish(&task, FinishReason::kError, {}, {}, error);
-  }
-  updates_.push_back({task.request->id, std::move(text), {id}, std::nullopt});
-}
-
 /// Takes the step's rows into what the task gathers, and ends it after the last one.
 void Engine::measure(Task& task, const Slice& slice) {
   const auto cancelled = [this, &task] {
@@ -366,15 +343,14 @@ void Engine::measure(Task& task, const Slice& slice) {
         {slice, task.tokens, model_->transformer, logits_, model_->config.vocab, unwanted});
     if (task.pending() > 0 || cancelled()) return;  // a cancelled one ends with the next turn
     std::vector<float> values = task.measurement->result();
-    finish(&task, FinishReason::kStop, {}, task.tokens);
+    finish(&task, FinishReason::kStop);
     updates_.back().values = std::move(values);
   } catch (const Error& error) {
-    finish(&task, FinishReason::kError, {}, {}, error);
+    finish(&task, FinishReason::kError, {}, error);
   }
 }
 
-void Engine::finish(Task* task, FinishReason reason, std::string text, std::vector<int32_t> tokens,
-                    std::optional<Error> error) {
+void Engine::finish(Task* task, FinishReason reason, std::string text, std::optional<Error> error) {
   const std::unique_ptr<Task> ended = scheduler_.remove(task, reason != FinishReason::kError);
   if (reason == FinishReason::kAbort) ended->text.flush(text);
   const Clock::time_point now = Clock::now();
@@ -392,7 +368,8 @@ void Engine::finish(Task* task, FinishReason reason, std::string text, std::vect
   recorder_.ended(reason == FinishReason::kError   ? Outcome::kFailed
                   : reason == FinishReason::kAbort ? Outcome::kAborted
                                                    : Outcome::kFinished);
-  updates_.push_back({ended->request->id, std::move(text), std::move(tokens), std::move(end)});
+  updates_.push_back({ended->request->id, std::move(text), {}, std::move(end)});
+  if (reason != FinishReason::kError) ended->tell(updates_.back(), 0);
 }
 
 void Engine::refuse(const Request& request, Error error) {
@@ -404,7 +381,7 @@ void Engine::refuse(const Request& request, Error error) {
 }
 
 void Engine::fail_all(const std::vector<Task*>& tasks, const Error& error) {
-  for (Task* task : std::vector<Task*>(tasks)) finish(task, FinishReason::kError, {}, {}, error);
+  for (Task* task : std::vector<Task*>(tasks)) finish(task, FinishReason::kError, {}, error);
 }
 
 void Engine::record_state() {

@@ -93,8 +93,9 @@ class Engine {
   bool unwanted() const;
   void draw(Task& task, std::span<float> logits);
   void measure(Task& task, const Slice& slice);
+  void take_back(Task& task, size_t count);
   void finish(Task* task, FinishReason reason, std::string text = {},
-              std::vector<int32_t> tokens = {}, std::optional<Error> error = std::nullopt);
+              std::optional<Error> error = std::nullopt);
   void refuse(const Request& request, Error error);
   void fail_all(const std::vector<Task*>& tasks, const Error& error);
   void record_state();
@@ -106,6 +107,7 @@ class Engine {
   Scheduler scheduler_;
   Step step_;
   std::vector<float> logits_;    // [logit_rows × V]
+  std::vector<float> raw_;       // [V], a row of them as it was, where log-probabilities are wanted
   std::vector<Update> updates_;  // of the running step
   StatsRecorder recorder_;
 

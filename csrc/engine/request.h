@@ -12,33 +12,15 @@
 
 #include "base/error.h"
 #include "grammar/grammar.h"
+#include "sampling/logprobs.h"
+#include "sampling/sampling.h"
 
 namespace cria {
-
-/// How the next token is drawn. The steps run in this order: logit bias, repetition, presence and
-/// frequency penalties, then (unless temperature is 0, which takes the most likely token) top-k,
-/// typical, top-p, min-p, temperature.
-struct Sampling {
-  float temperature = 0.8f;     // ≥ 0; 0: greedy
-  int top_k = 40;               // keep the k likeliest; 0: off (Fan et al. 2018)
-  float top_p = 0.95f;          // (0, 1]; 1: off (Holtzman et al. 2020, nucleus sampling)
-  float min_p = 0.05f;          // [0, 1]; 0: off (Nguyen et al. 2024)
-  float typical_p = 1;          // (0, 1]; 1: off (Meister et al. 2023, locally typical sampling)
-  float repeat_penalty = 1;     // > 0; 1: off (Keskar et al. 2019, CTRL §4.1)
-  int repeat_window = 64;       // tokens the three penalties look back on; 0: none
-  float presence_penalty = 0;   // [-2, 2], taken off once a token has occurred
-  float frequency_penalty = 0;  // [-2, 2], taken off for every occurrence
-  uint64_t seed = 0;
-  std::vector<std::pair<int32_t, float>> logit_bias;  // (id, added); -infinity bans
-};
 
 struct PromptSegment {
   std::string text;
   bool special = false;  // whether control tokens spelt in the text count as such
 };
-
-/// Throws kBadArgument, naming the value, where a field is out of its range.
-void check_sampling(const Sampling& sampling, int vocab_size);
 
 /// What a request wants of its prompt: a text that continues it, or figures (engine/measurement.h).
 enum class Purpose : uint8_t { kGenerate, kEmbed, kScore };
@@ -57,7 +39,9 @@ struct Request {
   uint32_t sequence = 0;                // conversation that it is a turn of; 0: none
   int max_tokens = 0;                   // 0: until the context is full
   Sampling sampling;
-  std::vector<std::string> stop;  // texts that end the generation and are left out of it
+  std::vector<std::string> stop;    // texts that end the generation and are left out of it
+  std::vector<std::string> banned;  // texts that never come: their tokens are taken back
+  int logprobs = -1;                // with so many alternatives for each token; -1: not wanted
   std::shared_ptr<const grammar::Grammar> grammar;  // what the text is held to; null: nothing
   int priority = 0;        // ahead of requests of less that came up to so many turns before
   int64_t timeout_ms = 0;  // from posting; 0: none
@@ -97,6 +81,7 @@ struct Update {
   std::string text;  // whole code points
   std::vector<int32_t> tokens;
   std::optional<End> end;
+  std::vector<TokenLogprob> logprobs = {};  // of each token, where wanted
   std::vector<float> values = {};  // with the end: an embedding, or a log-probability per token
 };
 

@@ -75,7 +75,10 @@ bool Scheduler::next(Step& step) {
   step.clear();
   admit();
   for (const Owned& task : running_)
-    if (!task->generating()) follow(*task);
+    if (!task->generating()) {
+      follow(*task);
+      copy_neighbour(*task);
+    }
   const std::vector<int> counts = share_budget();
   // In order: only tasks behind the current one, not yet in the step, can be sent back.
   for (size_t i = 0; i < running_.size(); ++i) {
@@ -128,13 +131,18 @@ std::vector<int> Scheduler::share_budget() {
 /// then that is shared as soon as it is done, and not computed twice.
 bool Scheduler::waits_for_page(size_t index, const std::vector<int>& counts) const {
   const Task& task = *running_[index];
-  if ((task.shared + 1) * kPageTokens > static_cast<size_t>(task.reusable())) return false;
-  const auto next = page_of(task.tokens, task.shared, task.tokens.size());
+  const auto end = static_cast<size_t>(task.reusable());
+  if (task.shared * kPageTokens >= end) return false;
+  // Where no whole page is left: all that may be copied of the last one.
+  const auto next = page_of(task.tokens, task.shared, end);
+  if (task.shared * kPageTokens + next.size() < static_cast<size_t>(task.cached) + kLeastCopied)
+    return false;
   for (size_t i = 0; i < index; ++i) {
     const Task& other = *running_[i];
     if (counts[i] > 0 && other.node == task.node &&
-        (task.shared + 1) * kPageTokens <= other.tokens.size() &&
-        std::ranges::equal(next, page_of(other.tokens, other.shared, other.tokens.size())))
+        task.shared * kPageTokens + next.size() <= other.tokens.size() &&
+        std::ranges::equal(
+            next, page_of(other.tokens, other.shared, task.shared * kPageTokens + next.size())))
       return true;
   }
   return false;
@@ -234,6 +242,28 @@ void Scheduler::copy_tail(Task& task) {
   cache_.release_nearest(*near);
 }
 
+/// Goes on where another running task has more of the same in a page of its own: samples of one
+/// prompt compute it once, but for its last token.
+void Scheduler::copy_neighbour(Task& task) {
+  const size_t begin = task.shared * kPageTokens;
+  const auto end = std::min<size_t>(static_cast<size_t>(task.reusable()), begin + kPageTokens);
+  if (begin >= end) return;
+  for (const Owned& other : running_) {
+    if (other->node != task.node || other->pages.size() <= other->shared) continue;
+    const size_t has = std::min(static_cast<size_t>(other->cached), end);
+    if (has < static_cast<size_t>(task.cached) + kLeastCopied) continue;
+    if (has < end && !other->generating()) continue;  // soon it has more
+    if (!std::ranges::equal(page_of(task.tokens, task.shared, has),
+                            page_of(other->tokens, task.shared, has)))
+      continue;
+    if (!make_room(task.pages, static_cast<int>(task.shared) + 1)) return;
+    copy_(other->pages[task.shared], task.pages[task.shared]);
+    count_reused(task, static_cast<int>(has) - task.cached);
+    task.cached = static_cast<int>(has);
+    return;
+  }
+}
+
 /// A task's own work does not count, found again after it was sent back.
 void Scheduler::count_reused(Task& task, int tokens) const {
   if (!task.sent_back) task.reused += tokens;
@@ -251,6 +281,28 @@ void Scheduler::send_back_last() {
   task->sent_back = true;
   give_up(*task);
   insert(waiting_, std::move(task));
+}
+
+void Scheduler::rewind(Task& task, size_t size) {
+  task.rewind(size);
+  task.cached = std::min(task.cached, static_cast<int>(size) - 1);
+  const auto cached = static_cast<size_t>(task.cached);
+  if (cached >= task.shared * kPageTokens) return;
+  // Pages that are the cache's never change: it goes on before them, on a page of its own.
+  while (task.pages.size() > task.shared) {
+    pool_.give_back(task.pages.back());
+    task.pages.pop_back();
+  }
+  while (cached < task.shared * kPageTokens) {
+    PrefixCache::Node& last = *task.node;
+    task.node = last.parent;
+    cache_.release_nearest(last);
+    --task.shared;
+  }
+  task.pages.resize(task.shared);
+  task.cached = static_cast<int>(task.shared) * kPageTokens;
+  task.sent_back = true;  // what is found again is its own work
+  copy_tail(task);
 }
 
 void Scheduler::pause(Task* task) {

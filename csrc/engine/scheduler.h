@@ -11,12 +11,12 @@
 //
 // Pages. Full pages belong to the prefix cache, where every request with the same beginning finds
 // them, also while the first of them runs (a prompt waits for a page that one before it is at work
-// on); the last one is the request's own. When a page is wanted
-// and none is free, cached ones that nobody holds give way; then the request of the highest rank is
-// sent back to the queue, and computed again later, which by batch invariance yields the same
-// tokens. The lowest is never sent back and the pool holds one full context at least, so every
-// request ends. A paused one holds no page: what it has computed is cached, and gives way as all
-// that is.
+// on, or for the rest of a prompt that both have, and copies that); the last one is the request's
+// own. When a page is wanted and none is free, cached ones that nobody holds give way; then the
+// request of the highest rank is sent back to the queue, and computed again later, which by batch
+// invariance yields the same tokens. The lowest is never sent back and the pool holds one full
+// context at least, so every request ends. A paused one holds no page: what it has computed is
+// cached, and gives way as all that is.
 #pragma once
 
 #include <cstdint>
@@ -80,6 +80,10 @@ class Scheduler {
   /// Records that the step's tokens are in the cache now.
   void computed(const Step& step);
 
+  /// Takes drawn tokens of a running task back, from `size` on. The one before them is computed
+  /// again, for its logits are wanted again.
+  void rewind(Task& task, size_t size);
+
   /// Takes a task out, wherever it is. Without `keep_state` its conversation stays as it was.
   std::unique_ptr<Task> remove(Task* task, bool keep_state);
   /// Takes a task out of the steps, with all its pages left to the cache, …
@@ -115,6 +119,7 @@ class Scheduler {
   bool has_room(const Task& task) const;
   void follow(Task& task);
   void copy_tail(Task& task);
+  void copy_neighbour(Task& task);
   void count_reused(Task& task, int tokens) const;
   bool make_room(std::vector<int32_t>& pages, int count);
   void send_back_last();

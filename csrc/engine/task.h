@@ -4,16 +4,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/constraint.h"
 #include "engine/measurement.h"
 #include "engine/prefix_cache.h"
 #include "engine/request.h"
-#include "engine/sampler.h"
 #include "engine/text_stream.h"
+#include "sampling/sampler.h"
 
 namespace cria {
 
@@ -24,8 +26,9 @@ struct Task {
       : request(std::move(from)),
         tokens(std::move(prompt)),
         prompt_tokens(static_cast<int>(tokens.size())),
-        sampler(request->sampling),
-        text(tokenizer, request->stop, request->trim_start && !request->grammar) {
+        sampler(request->sampling, [&tokenizer](int32_t id) { return tokenizer.bytes_of(id); }),
+        text(tokenizer, request->stop, request->banned, request->trim_start && !request->grammar),
+        told(request->purpose == Purpose::kGenerate ? tokens.size() : 0) {
     if (request->grammar) constraint.emplace(request->grammar, request->trim_start);
   }
 
@@ -45,6 +48,30 @@ struct Task {
     return std::min(all - 1, measurement ? measurement->first_needed(all) : all);
   }
 
+  /// The one place where drawn tokens are taken back: all from `size` on. What is a function of
+  /// them is as it was before the first of them was drawn.
+  void rewind(size_t size) {
+    tokens.resize(size);
+    sampler.rewind(size);
+    if (constraint)
+      constraint->rewind(std::span(tokens).subspan(static_cast<size_t>(prompt_tokens)));
+    if (!logprobs.empty()) logprobs.resize(size - told);
+  }
+
+  /// Moves what was not told yet to an update, but for the last `held` tokens.
+  void tell(Update& update, size_t held) {
+    const auto certain = static_cast<std::ptrdiff_t>(tokens.size() - held);
+    update.tokens.assign(tokens.begin() + static_cast<std::ptrdiff_t>(told),
+                         tokens.begin() + certain);
+    if (!logprobs.empty()) {
+      const auto end = logprobs.begin() + certain - static_cast<std::ptrdiff_t>(told);
+      update.logprobs.assign(std::make_move_iterator(logprobs.begin()),
+                             std::make_move_iterator(end));
+      logprobs.erase(logprobs.begin(), end);
+    }
+    told = static_cast<size_t>(certain);
+  }
+
   std::shared_ptr<Request> request;
   std::vector<int32_t> tokens;  // prompt, then what was drawn
   int prompt_tokens;
@@ -61,8 +88,11 @@ struct Task {
   uint64_t drawn = 0;
   Sampler sampler;
   TextStream text;
-  bool cut = false;                          // by a stop text
-  std::optional<Constraint> constraint;      // of a request with a grammar
+  size_t told;                           // tokens that the caller has heard of
+  std::vector<TokenLogprob> logprobs;    // of the tokens from there on, where wanted
+  int taken_back = 0;                    // times in a row, without the caller hearing of a token
+  std::optional<Constraint> constraint;  // of a request with a grammar
+  bool cut = false;                      // by a stop text
   std::unique_ptr<Measurement> measurement;  // null for a generation
   Clock::time_point started{};               // first prefill step
   Clock::time_point first_token{};

@@ -32,6 +32,14 @@ std::vector<T> to_typed(const Napi::Value& value, napi_typedarray_type type, con
   return {array.Data(), array.Data() + array.ElementLength()};
 }
 
+std::vector<std::string> to_texts(const Napi::Value& value, const char* what) {
+  if (!value.IsArray()) refuse(what, "an array of strings", value);
+  const auto array = value.As<Napi::Array>();
+  std::vector<std::string> texts;
+  for (uint32_t i = 0; i < array.Length(); ++i) texts.push_back(to_text(array.Get(i), what));
+  return texts;
+}
+
 Sampling to_sampling(const Napi::Object& from) {
   const auto number = [&](const char* key) {
     return static_cast<float>(to_number(from.Get(key), key));
@@ -49,6 +57,25 @@ Sampling to_sampling(const Napi::Object& from) {
   s.repeat_window = whole("repeatWindow");
   s.presence_penalty = number("presencePenalty");
   s.frequency_penalty = number("frequencyPenalty");
+  s.dry_multiplier = number("dryMultiplier");
+  s.dry_base = number("dryBase");
+  s.dry_allowed_length = whole("dryAllowedLength");
+  s.dry_window = whole("dryWindow");
+  s.dry_breakers = to_texts(from.Get("dryBreakers"), "dryBreakers");
+  s.top_n_sigma = number("topNSigma");
+  s.xtc_probability = number("xtcProbability");
+  s.xtc_threshold = number("xtcThreshold");
+  s.dynamic_range = number("dynamicTemperatureRange");
+  s.dynamic_exponent = number("dynamicTemperatureExponent");
+  s.mirostat = static_cast<Mirostat>(to_whole(from.Get("mirostat"), "mirostat", 0, 2));
+  s.mirostat_tau = number("mirostatTau");
+  s.mirostat_eta = number("mirostatEta");
+  s.order.clear();
+  for (const std::string& name : to_texts(from.Get("samplers"), "samplers")) {
+    const std::optional<Stage> stage = stage_of(name);
+    if (!stage) fail(ErrorCode::kBadArgument, "samplers: no sampler \"", name, "\"");
+    s.order.push_back(*stage);
+  }
   const Napi::Value seed = from.Get("seed");
   bool lossless = false;
   if (!seed.IsBigInt()) refuse("seed", "a bigint of 64 bits", seed);
@@ -197,11 +224,10 @@ std::shared_ptr<Request> to_request(const Napi::Value& value) {
   request->timeout_ms = to_whole(from.Get("timeoutMs"), "timeoutMs", 0, INT32_MAX);
   request->cache_key = to_text(from.Get("cacheKey"), "cacheKey");
   request->sampling = to_sampling(from);
-  const Napi::Value stop = from.Get("stop");
-  if (!stop.IsArray()) refuse("stop", "an array of strings", stop);
-  const auto stops = stop.As<Napi::Array>();
-  for (uint32_t i = 0; i < stops.Length(); ++i)
-    request->stop.push_back(to_text(stops.Get(i), "stop"));
+  request->stop = to_texts(from.Get("stop"), "stop");
+  request->banned = to_texts(from.Get("banned"), "banned");
+  request->logprobs =
+      static_cast<int>(to_whole(from.Get("logprobs"), "logprobs", -1, kMostAlternatives));
   return request;
 }
 

@@ -141,6 +141,30 @@ Napi::Value from_strings(Napi::Env env, std::span<const std::string> strings) {
   return array;
 }
 
+namespace {
+
+Napi::Object from_logprob(Napi::Env env, int32_t id, double logprob) {
+  const Napi::Object out = Napi::Object::New(env);
+  out.Set("id", id);
+  out.Set("logprob", logprob);
+  return out;
+}
+
+Napi::Value from_logprobs(Napi::Env env, const std::vector<TokenLogprob>& logprobs) {
+  const Napi::Array out = Napi::Array::New(env, logprobs.size());
+  for (uint32_t i = 0; i < logprobs.size(); ++i) {
+    const Napi::Array top = Napi::Array::New(env, logprobs[i].top.size());
+    for (uint32_t j = 0; j < logprobs[i].top.size(); ++j)
+      top.Set(j, from_logprob(env, logprobs[i].top[j].id, logprobs[i].top[j].logprob));
+    const Napi::Object one = from_logprob(env, logprobs[i].id, logprobs[i].logprob);
+    one.Set("top", top);
+    out.Set(i, one);
+  }
+  return out;
+}
+
+}  // namespace
+
 Napi::Value from_update(Napi::Env env, const Update& update) {
   const Napi::Array tokens = Napi::Array::New(env, update.tokens.size());
   for (uint32_t i = 0; i < update.tokens.size(); ++i) tokens.Set(i, update.tokens[i]);
@@ -149,6 +173,7 @@ Napi::Value from_update(Napi::Env env, const Update& update) {
   out.Set("text", from_text(env, update.text));
   out.Set("tokens", tokens);
   if (update.end) out.Set("end", from_end(env, *update.end));
+  if (!update.logprobs.empty()) out.Set("logprobs", from_logprobs(env, update.logprobs));
   if (!update.values.empty()) out.Set("values", from_floats(env, update.values));
   return out;
 }

@@ -52,8 +52,34 @@ const generateNumbers: readonly NumberFlag<GenerateOptions>[] = [
   number('repeatPenalty', 'repeat-penalty', 'penalty on tokens seen lately; 1: off (default 1)'),
   number('repeatWindow', 'repeat-window', 'tokens the penalties look back on (default 64)'),
   number('presencePenalty', 'presence-penalty', 'taken off the logit of a token seen (default 0)'),
-  number('frequencyPenalty', 'frequency-penalty', 'the same for each time seen (default 0)')
+  number('frequencyPenalty', 'frequency-penalty', 'the same for each time seen (default 0)'),
+  number(
+    'dryMultiplier',
+    'dry-multiplier',
+    'penalty on prolonging a repetition; 0: off (default 0)'
+  ),
+  number('dryBase', 'dry-base', 'its factor for each further token (default 1.75)'),
+  number(
+    'dryAllowedLength',
+    'dry-allowed-length',
+    'repetitions penalized, from N tokens (default 2)'
+  ),
+  number('dryWindow', 'dry-penalty-last-n', 'tokens DRY looks back on; 0: all (default 0)'),
+  number('topNSigma', 'top-n-sigma', 'drop logits N deviations below the best; 0: off (default 0)'),
+  number('xtcProbability', 'xtc-probability', 'how often top choices are left out (default 0)'),
+  number('xtcThreshold', 'xtc-threshold', 'probability of a top choice (default 0.1)'),
+  number('dynamicTemperatureRange', 'dynatemp-range', 'the temperature moves so far (default 0)'),
+  number('dynamicTemperatureExponent', 'dynatemp-exp', 'how it follows the entropy (default 1)'),
+  number('mirostat', 'mirostat', 'hold the surprise near a target, version 1 or 2 (default 0)'),
+  number('mirostatTau', 'mirostat-ent', 'that target, in bits a token (default 5)'),
+  number('mirostatEta', 'mirostat-lr', 'how fast mirostat learns (default 0.1)')
 ]
+
+const listFlags = [
+  { name: 'dry-sequence-breaker', option: 'dryBreakers' },
+  { name: 'stop', option: 'stop' },
+  { name: 'ban', option: 'banned' }
+] as const
 
 const kvTypeFlag: Flag = {
   name: 'kv-type',
@@ -79,7 +105,20 @@ export const generateFlags: readonly Flag[] = [
     value: 'N',
     help: 'makes sampling reproducible (default -1: random)'
   },
-  { name: 'stop', kind: 'list', value: 'TEXT', help: 'ends the text; may be given several times' }
+  {
+    name: 'dry-sequence-breaker',
+    kind: 'list',
+    value: 'TEXT',
+    help: 'no repetition reaches across it; may be given several times'
+  },
+  {
+    name: 'samplers',
+    kind: 'text',
+    value: 'NAMES',
+    help: 'stages of sampling in order, such as "topK;temperature"'
+  },
+  { name: 'stop', kind: 'list', value: 'TEXT', help: 'ends the text; may be given several times' },
+  { name: 'ban', kind: 'list', value: 'TEXT', help: 'never comes; may be given several times' }
 ]
 
 export const grammarFlags: readonly Flag[] = [
@@ -114,9 +153,11 @@ export function toGenerateOptions(args: Arguments): GenerateOptions {
     if (!toTheEnd) setChecked(options, flag, value, checkGenerate)
   }
   setChecked(options, { name: 'seed', option: 'seed' }, toSeed(args.text('seed')), checkGenerate)
-  if (args.has('stop')) {
-    setChecked(options, { name: 'stop', option: 'stop' }, args.list('stop'), checkGenerate)
+  for (const { name, option } of listFlags) {
+    if (args.has(name)) setChecked(options, { name, option }, args.list(name), checkGenerate)
   }
+  const order = args.text('samplers')?.split(/[;,]/)
+  setChecked(options, { name: 'samplers', option: 'samplers' }, order, checkGenerate)
   return options
 }
 

@@ -7,7 +7,7 @@ import type { GenerationControl, GenerationEnd, RequestControl, Running } from '
 import type { GrammarText } from '../grammar.js'
 import type { NativeTokenizer } from '../native.js'
 import { type Engine, nothing, type Order, type Prompt, Request } from '../request.js'
-import type { Message } from '../types.js'
+import type { Message, TokenLogprob } from '../types.js'
 import { execute, type NumberedCall, type Told } from './execute.js'
 import { toolGrammar } from './grammar.js'
 import { CallScanner } from './scan.js'
@@ -145,23 +145,21 @@ export class ToolRun implements Running {
 
   /** What hears a round. */
   #listen(scanner: CallScanner): RequestControl {
-    const push = (text: string, tokens: number[]) =>
-      this.#control.push(text, tokens, { round: this.#round })
     let all = ''
-    const show = (text: string, tokens: number[]) => {
+    const show = (text: string, tokens: number[], logprobs?: TokenLogprob[]) => {
       all += text
-      push(text, tokens)
+      this.#control.push(text, tokens, logprobs, { round: this.#round })
     }
     return {
       text: () => all,
-      push: (text, tokens) => {
+      push: (text, tokens, logprobs) => {
         let shown = scanner.push(text)
         for (const token of tokens) {
           if (this.#engine.controlIds.has(token)) {
             shown += scanner.mark(this.#engine.native.tokenizer.pieceOf(token))
           }
         }
-        show(shown, tokens)
+        show(shown, tokens, logprobs)
       },
       finish: (end) => {
         this.#request = undefined
@@ -189,7 +187,7 @@ export class ToolRun implements Running {
     const calls = this.#numbered(written)
     for (const { id, name, arguments: args } of calls) {
       const toolCall = Object.freeze({ id, name, arguments: args })
-      this.#control.push('', [], { round: this.#round, toolCall })
+      this.#control.push('', [], undefined, { round: this.#round, toolCall })
     }
     this.#execute(text, calls).catch((error) => this.#fail(error))
   }
@@ -206,7 +204,7 @@ export class ToolRun implements Running {
     const told = await Promise.all(
       calls.map(async (call) => {
         const one = await execute(call, execution)
-        this.#control.push('', [], { round, toolResult: one.outcome })
+        this.#control.push('', [], undefined, { round, toolResult: one.outcome })
         return one
       })
     )

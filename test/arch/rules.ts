@@ -18,18 +18,20 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   gguf: ['base', 'quant'],
   text: ['base'],
   grammar: ['base', 'text'],
+  sampling: ['base'],
   backend: ['base', 'quant'],
   cpu: ['base', 'quant', 'backend'],
   bench: ['base', 'quant', 'backend', 'cpu'],
   parallel: ['base', 'backend'],
   model: ['base', 'quant', 'gguf', 'text', 'backend'],
-  engine: ['base', 'quant', 'gguf', 'text', 'grammar', 'backend', 'model'],
+  engine: ['base', 'quant', 'gguf', 'text', 'grammar', 'sampling', 'backend', 'model'],
   napi: [
     'base',
     'quant',
     'gguf',
     'text',
     'grammar',
+    'sampling',
     'backend',
     'cpu',
     'bench',
@@ -38,7 +40,19 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'engine'
   ],
   // Test only, and above napi, whose conversions it shares.
-  probe: ['base', 'quant', 'gguf', 'text', 'backend', 'cpu', 'parallel', 'model', 'engine', 'napi']
+  probe: [
+    'base',
+    'quant',
+    'gguf',
+    'text',
+    'sampling',
+    'backend',
+    'cpu',
+    'parallel',
+    'model',
+    'engine',
+    'napi'
+  ]
 }
 
 /** The one place that names concrete backends, besides the boundary above it. */

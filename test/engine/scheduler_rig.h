@@ -12,6 +12,7 @@
 
 #include "engine/scheduler.h"
 #include "model/kv_cache.h"
+#include "sampling/numbers.h"
 #include "support/check.h"
 
 namespace cria::test {

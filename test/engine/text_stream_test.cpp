@@ -36,11 +36,12 @@ struct Streamed {
 Streamed stream(const std::string& bytes, const std::vector<std::string>& stop,
                 bool trim_start = false) {
   const text::Tokenizer tokenizer = byte_tokenizer();
-  TextStream stream(tokenizer, stop, trim_start);
+  const std::vector<std::string> none;
+  TextStream stream(tokenizer, stop, none, trim_start);
   Streamed out;
   for (const char byte : bytes) {
     std::string part;
-    out.stopped = stream.push(static_cast<unsigned char>(byte) + 3, part);
+    out.stopped = stream.push(static_cast<unsigned char>(byte) + 3, part).stopped;
     out.parts.push_back(part);
     out.text += part;
     if (out.stopped) return out;
@@ -118,6 +119,75 @@ TEST(random_texts_and_stops) {
     for (size_t end = 1; end <= text.size() && cut == std::string::npos; ++end)
       for (const std::string& s : stop) cut = std::min(cut, text.substr(0, end).find(s));
     CHECK_EQ(stream(text, stop).text, text.substr(0, cut));
+  }
+}
+
+// ---- banned texts -------------------------------------------------------------------------------
+
+namespace {
+
+/// Draws the bytes of `plan` in turn; what is taken back is drawn again as '-'. Gives the text, and
+/// checks on the way that what was given out stays.
+std::string write(const std::string& plan, const std::vector<std::string>& banned,
+                  const std::vector<std::string>& stop = {}, bool trim = false) {
+  const text::Tokenizer tokenizer = byte_tokenizer();
+  TextStream stream(tokenizer, stop, banned, trim);
+  std::string drawn, text;
+  size_t certain = 0;
+  for (size_t at = 0; at < plan.size(); ++at) {
+    drawn += plan[at];
+    const auto pushed = stream.push(static_cast<unsigned char>(plan[at]) + 3, text);
+    if (pushed.taken_back > 0) {
+      drawn.resize(drawn.size() - pushed.taken_back);
+      CHECK(drawn.size() >= certain);
+      std::string part;
+      stream.push('-' + 3, part);
+      drawn += '-';
+      text += part;
+    }
+    if (pushed.stopped) return text;
+    CHECK(drawn.size() - stream.held_tokens() >= certain);
+    certain = drawn.size() - stream.held_tokens();
+    // Nothing is given out of a token that may be taken back.
+    if (!trim) CHECK(text.size() <= certain);
+  }
+  stream.flush(text);
+  return text;
+}
+
+}  // namespace
+
+TEST(a_banned_text_is_taken_back) {
+  CHECK_EQ(write("one bad two", {"bad"}), "one - two");
+  CHECK_EQ(write("one ba two", {"bad"}), "one ba two");
+  CHECK_EQ(write("babad", {"bad"}), "ba-");
+  CHECK_EQ(write("xaab", {"aab", "ab"}), "x-");        // the one that begins first
+  CHECK_EQ(write("a\xC3\xA9z", {"\xC3\xA9"}), "a-z");  // both bytes of the code point
+  CHECK_EQ(write("  bad", {"bad"}, {}, true), "-");
+}
+
+TEST(a_stop_text_before_a_banned_one_counts) {
+  CHECK_EQ(write("one END bad", {"bad"}, {"END"}), "one ");
+  CHECK_EQ(write("one bad", {"bad"}, {"ba"}), "one ");  // stopped before it was complete
+  CHECK_EQ(write("one bad END", {"bad"}, {"END"}), "one - ");
+  CHECK_EQ(write("badEND", {"badEND"}, {"END"}), "bad");  // the stop text is no part of the text
+}
+
+TEST(no_text_has_a_banned_one) {
+  std::mt19937 random(8);
+  for (int round = 0; round < 2000; ++round) {
+    const std::string letters = "ab ";
+    const auto word = [&](size_t least, size_t most) {
+      std::string out(least + random() % (most - least + 1), 'a');
+      for (char& c : out) c = letters[random() % letters.size()];
+      return out;
+    };
+    const std::vector<std::string> banned = {word(1, 4), word(2, 5)};
+    const std::string plan = word(0, 60), out = write(plan, banned, {}, round % 2 == 0);
+    for (const std::string& text : banned) CHECK(out.find(text) == std::string::npos);
+    const bool clean = std::ranges::none_of(
+        banned, [&](const std::string& text) { return plan.find(text) != std::string::npos; });
+    if (clean && round % 2 == 1) CHECK_EQ(out, plan);
   }
 }
 

@@ -1,5 +1,5 @@
 // Each step of the sampler against its plain meaning.
-#include "engine/sampler.h"
+#include "sampling/sampler.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +8,7 @@
 #include <random>
 #include <set>
 
+#include "sampling/numbers.h"
 #include "support/check.h"
 
 namespace cria::test {
