@@ -5,6 +5,9 @@ import type { GenerateOptions, Model } from '../../lib/index.js'
 import { cria } from './support/built.js'
 import { script } from './support/script.js'
 
+/** A busy machine may take its time. */
+const patience = { timeout: 20_000 }
+
 describe('a feed', () => {
   function open() {
     const told: string[] = []
@@ -86,7 +89,7 @@ describe('a generation that nobody reads', () => {
     const first = await reader.next()
     return { generation, reader, tokens: [...(first.value?.tokens ?? [])] }
   }
-  const isPaused = () => expect.poll(() => model.stats().requests.paused).toBe(1)
+  const isPaused = () => expect.poll(() => model.stats().requests.paused, patience).toBe(1)
 
   test('waits, while others run, and then gives what it gives alone', async () => {
     const alone = await model.generate('Once upon a time', long)
@@ -112,12 +115,12 @@ describe('a generation that nobody reads', () => {
     const cancelled = await begin()
     await isPaused()
     await cancelled.reader.return?.()
-    await expect.poll(() => model.stats().requests.paused).toBe(0)
+    await expect.poll(() => model.stats().requests.paused, patience).toBe(0)
     expect((await cancelled.generation).finishReason).toBe('abort')
 
-    const timed = await begin({ ...long, timeout: 300 })
+    const timed = await begin({ ...long, timeout: 3000 })
     await isPaused()
-    await expect.poll(() => model.stats().requests.failed).toBe(1)
+    await expect.poll(() => model.stats().requests.failed, patience).toBe(1)
     await expect(timed.generation).rejects.toMatchObject({ code: 'ERR_CRIA_TIMEOUT' })
   })
 
