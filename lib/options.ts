@@ -5,10 +5,12 @@ import {
   integer,
   isRecord,
   type OptionTable,
+  oneOf,
   optional,
   type Rule,
   real,
-  signalRule
+  signalRule,
+  yesOrNo
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
 import { nearestName } from './suggest.js'
@@ -89,26 +91,14 @@ const devices: Rule<'cpu'> = {
   }
 }
 
-const kvType: Rule<'f16' | 'q8_0'> = {
-  expected: "'f16' or 'q8_0'",
-  fallback: 'f16',
-  accept: (value) => (value === 'f16' || value === 'q8_0' ? value : undefined)
-}
-
-const mapped: Rule<boolean> = {
-  expected: 'true or false',
-  fallback: false,
-  accept: (value) => (typeof value === 'boolean' ? value : undefined)
-}
-
 const sizes = {
   devices,
   threads: integer(1, 256, 0),
   contextSize: integer(1, maxInt, 0),
   batchSize: integer(1, 65_536, 0),
   sequences: integer(1, 4096, 0),
-  kvType,
-  mapped
+  kvType: oneOf('f16', 'q8_0'),
+  mapped: yesOrNo(false)
 }
 
 const loadTable: OptionTable<LoadSettings> = {
@@ -166,12 +156,6 @@ const benchmarkTable: OptionTable<BenchmarkSettings> = {
     ),
     signal: signalRule
   }
-}
-
-const yesOrNo: Rule<boolean> = {
-  expected: 'true or false',
-  fallback: false,
-  accept: (value) => (typeof value === 'boolean' ? value : undefined)
 }
 
 /** Kernel benchmark options, checked; undefined: not narrowed. */
@@ -268,7 +252,7 @@ const kernelBenchmarkTable: OptionTable<KernelBenchmarkSettings> = {
     tokens: kernelCounts(1),
     depths: kernelCounts(0),
     places: someOf('places', kernelPlaces),
-    all: yesOrNo,
+    all: yesOrNo(false),
     threads: integer(1, 256, 0),
     samples: integer(1, 10_000, 7),
     onLimits: optional(
@@ -331,12 +315,6 @@ function isBias(value: unknown): value is number {
   return typeof value === 'number' && (value === -Infinity || Math.abs(value) <= maxBias)
 }
 
-const onOverflow: Rule<'error' | 'shift'> = {
-  expected: "'error' or 'shift'",
-  fallback: 'error',
-  accept: (value) => (value === 'error' || value === 'shift' ? value : undefined)
-}
-
 const maxKeyLength = 1024
 
 const cacheKey: Rule<string> = {
@@ -361,7 +339,7 @@ const generateTable: OptionTable<GenerateSettings> = {
     seed,
     stop,
     logitBias,
-    onOverflow,
+    onOverflow: oneOf('error', 'shift'),
     priority: integer(-100, 100, 0),
     timeout: integer(1, maxInt, 0),
     cacheKey,
@@ -376,12 +354,12 @@ const generateTable: OptionTable<GenerateSettings> = {
 
 const encodeTable: OptionTable<{ bos: boolean; special: boolean }> = {
   what: 'encode options',
-  rules: { bos: yesOrNo, special: yesOrNo }
+  rules: { bos: yesOrNo(false), special: yesOrNo(false) }
 }
 
 const decodeTable: OptionTable<{ special: boolean }> = {
   what: 'decode options',
-  rules: { special: yesOrNo }
+  rules: { special: yesOrNo(false) }
 }
 
 const sessionTable: OptionTable<{
