@@ -111,6 +111,23 @@ export function real(min: number, max: number, fallback: number): Rule<number> {
   }
 }
 
+/** One of two words, the first of them where it is absent. */
+export function oneOf<A extends string, B extends string>(first: A, second: B): Rule<A | B> {
+  return {
+    expected: `'${first}' or '${second}'`,
+    fallback: first,
+    accept: (value) => (value === first || value === second ? (value as A | B) : undefined)
+  }
+}
+
+export function yesOrNo(fallback: boolean): Rule<boolean> {
+  return {
+    expected: 'true or false',
+    fallback,
+    accept: (value) => (typeof value === 'boolean' ? value : undefined)
+  }
+}
+
 /** Anything that `accept` takes; absent: undefined. */
 export function optional<T>(
   expected: string,

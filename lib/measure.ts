@@ -5,8 +5,9 @@ import {
   describe,
   integer,
   type OptionTable,
-  type Rule,
-  signalRule
+  oneOf,
+  signalRule,
+  yesOrNo
 } from './check.js'
 import { badArgument, CriaError, toCriaError } from './errors.js'
 import { type RequestStart, tellEnd, tellStart } from './events.js'
@@ -54,21 +55,9 @@ interface EmbedSettings {
   signal: AbortSignal | undefined
 }
 
-const pooling: Rule<'mean' | 'last'> = {
-  expected: "'mean' or 'last'",
-  fallback: 'mean',
-  accept: (value) => (value === 'mean' || value === 'last' ? value : undefined)
-}
-
-const normalize: Rule<boolean> = {
-  expected: 'true or false',
-  fallback: true,
-  accept: (value) => (typeof value === 'boolean' ? value : undefined)
-}
-
 const embedTable: OptionTable<EmbedSettings> = {
   what: 'embed options',
-  rules: { pooling, normalize, signal: signalRule }
+  rules: { pooling: oneOf('mean', 'last'), normalize: yesOrNo(true), signal: signalRule }
 }
 
 const scoreTable: OptionTable<{ from: number; signal: AbortSignal | undefined }> = {

@@ -4,9 +4,11 @@ import {
   describe,
   integer,
   type OptionTable,
+  oneOf,
   optional,
   type Rule,
-  signalRule
+  signalRule,
+  yesOrNo
 } from './check.js'
 import { badArgument, CriaError, unsupported } from './errors.js'
 import type { GrammarText } from './grammar.js'
@@ -79,26 +81,14 @@ const devices: Rule<'cpu'> = {
   }
 }
 
-const kvType: Rule<'f16' | 'q8_0'> = {
-  expected: "'f16' or 'q8_0'",
-  fallback: 'f16',
-  accept: (value) => (value === 'f16' || value === 'q8_0' ? value : undefined)
-}
-
-const mapped: Rule<boolean> = {
-  expected: 'true or false',
-  fallback: false,
-  accept: (value) => (typeof value === 'boolean' ? value : undefined)
-}
-
 const sizes = {
   devices,
   threads: integer(1, 256, 0),
   contextSize: integer(1, maxInt, 0),
   batchSize: integer(1, 65_536, 0),
   sequences: integer(1, 4096, 0),
-  kvType,
-  mapped
+  kvType: oneOf('f16', 'q8_0'),
+  mapped: yesOrNo(false)
 }
 
 const loadTable: OptionTable<LoadSettings> = {
@@ -156,12 +146,6 @@ const benchmarkTable: OptionTable<BenchmarkSettings> = {
     ),
     signal: signalRule
   }
-}
-
-const yesOrNo: Rule<boolean> = {
-  expected: 'true or false',
-  fallback: false,
-  accept: (value) => (typeof value === 'boolean' ? value : undefined)
 }
 
 /** Kernel benchmark options, checked; undefined: not narrowed. */
@@ -258,7 +242,7 @@ const kernelBenchmarkTable: OptionTable<KernelBenchmarkSettings> = {
     tokens: kernelCounts(1),
     depths: kernelCounts(0),
     places: someOf('places', kernelPlaces),
-    all: yesOrNo,
+    all: yesOrNo(false),
     threads: integer(1, 256, 0),
     samples: integer(1, 10_000, 7),
     onLimits: optional(
@@ -271,12 +255,6 @@ const kernelBenchmarkTable: OptionTable<KernelBenchmarkSettings> = {
     ),
     signal: signalRule
   }
-}
-
-const onOverflow: Rule<'error' | 'shift'> = {
-  expected: "'error' or 'shift'",
-  fallback: 'error',
-  accept: (value) => (value === 'error' || value === 'shift' ? value : undefined)
 }
 
 const maxKeyLength = 1024
@@ -298,7 +276,7 @@ const generateTable: OptionTable<GivenSettings> = {
     stop: texts(true, []),
     banned: texts(true, []),
     logprobs: integer(0, 20, undefined),
-    onOverflow,
+    onOverflow: oneOf('error', 'shift'),
     ...grammarRules,
     priority: integer(-100, 100, 0),
     timeout: integer(1, maxInt, 0),
@@ -310,12 +288,12 @@ const generateTable: OptionTable<GivenSettings> = {
 
 const encodeTable: OptionTable<{ bos: boolean; special: boolean }> = {
   what: 'encode options',
-  rules: { bos: yesOrNo, special: yesOrNo }
+  rules: { bos: yesOrNo(false), special: yesOrNo(false) }
 }
 
 const decodeTable: OptionTable<{ special: boolean }> = {
   what: 'decode options',
-  rules: { special: yesOrNo }
+  rules: { special: yesOrNo(false) }
 }
 
 const sessionTable: OptionTable<{

@@ -1,8 +1,9 @@
 /**
  * The engines that are compared. Every measurement is a request that a module of engines/ answers in
  * a process of its own, `measure(request)`; its `kind` is describe, text (a greedy continuation), pp
- * and tg (prefill and decode), stream, serve (conversations at once), and of Cria alone read and load. `variants(case)` gives the
- * settings under which an engine can measure a case: a trial finds the best one, which counts.
+ * and tg (prefill and decode), stream, serve (conversations at once), and of Cria alone read and load.
+ * `variants(case)` gives the settings under which an engine can measure a case: a trial finds the best
+ * one, which counts.
  */
 import { inChild } from './child.mjs'
 import * as cria from './engines/cria.mjs'

@@ -38,12 +38,11 @@ export async function measureCase(all, work, { rounds, repetitions }, tell, keep
   const engines = all.filter((engine) => engine.measures(work))
   const { trial, chosen } = await tryVariants(engines, request, (line) => tell(`${title}, ${line}`))
   const result = { ...measured, trial, rounds: [] }
-  const waits = []
+  if (work.kind === 'serve') result.waits = []
   for (let round = 1; round <= rounds; round++) {
     const { rates, figures: seen } = await measureRound(engines, chosen, request)
     result.rounds.push(rates)
-    waits.push(seen)
-    if (work.kind === 'serve') result.waits = waits
+    result.waits?.push(seen)
     const figures = Object.entries(rates).map(
       ([name, settings]) => `${name} ${best(settings).rate.toFixed(1)}`
     )

@@ -90,17 +90,17 @@ function waitTable({ cases }) {
     .filter(({ waits }) => waits)
     .flatMap(({ model, name, waits }) =>
       Object.keys(waits[0]).map((engine) => {
-        const ms = (of) => summarize(waits.map((round) => of(round[engine]))).median.toFixed(1)
+        const middle = (of) => summarize(waits.map((round) => of(round[engine]))).median.toFixed(1)
         return [
           model,
           name,
           engine,
-          ms(({ generatedTokens, seconds }) => generatedTokens / seconds),
-          ms(({ firstToken }) => firstToken.p50),
-          ms(({ firstToken }) => firstToken.p95),
-          ms(({ betweenTokens }) => betweenTokens.p50),
-          ms(({ betweenTokens }) => betweenTokens.p99),
-          ms(({ eventLoopDelay }) => eventLoopDelay.p99)
+          middle(({ generatedTokens, seconds }) => generatedTokens / seconds),
+          middle(({ firstToken }) => firstToken.p50),
+          middle(({ firstToken }) => firstToken.p95),
+          middle(({ betweenTokens }) => betweenTokens.p50),
+          middle(({ betweenTokens }) => betweenTokens.p99),
+          middle(({ eventLoopDelay }) => eventLoopDelay.p99)
         ]
       })
     )

@@ -192,7 +192,7 @@ class AttentionTile {
   void for_rows(int base, const Ahead& ahead, const Body& body) const {
     const int first = first_query(base) / kRows * kRows;
     for (int r = first; r < queries_; r += kRows)
-      body(r, least(kRows, queries_ - r), ahead.only(r == first));
+      body(r, least(kRows, queries_ - r), ahead.only(r == first));  // it fetches for all
   }
 
   /// n values in f16 to f32, and zeros up to the next whole vector.

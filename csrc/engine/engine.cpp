@@ -85,9 +85,7 @@ void Engine::resume(Request& request) {
 }
 
 void Engine::release_sequence(uint32_t sequence) {
-  auto command = std::make_unique<Command>();
-  command->released = sequence;
-  push(std::move(command));
+  run_soon([this, sequence] { scheduler_.release_sequence(sequence); });
 }
 
 void Engine::fork_sequence(uint32_t from, uint32_t to) {
@@ -186,14 +184,12 @@ void Engine::drain() {
     oldest = command->next;
     if (command->request) {
       accept(std::move(command->request));
-    } else if (command->work) {
-      try {
-        command->work();
-      } catch (const std::exception&) {
-        // Out of memory: a conversation that is not known is computed again.
-      }
-    } else {
-      scheduler_.release_sequence(command->released);
+      continue;
+    }
+    try {
+      command->work();
+    } catch (const std::exception&) {
+      // Out of memory: a conversation that is not known is computed again.
     }
   }
 }

@@ -72,8 +72,7 @@ class Engine {
   /// A message to the thread, in a lock-free stack (Treiber 1986) that it empties all at once.
   struct Command {
     std::shared_ptr<Request> request;  // to post, or
-    std::function<void()> work;        // to do, or
-    uint32_t released = 0;             // sequence to release
+    std::function<void()> work;        // to do
     Command* next = nullptr;
   };
 

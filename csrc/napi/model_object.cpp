@@ -131,14 +131,13 @@ Napi::Value ModelObject::measure(const Napi::CallbackInfo& info) {
 }
 
 void ModelObject::post(Napi::Env env, std::shared_ptr<Request> request) {
-  if (!model_.engine)
-    fail(ErrorCode::kDisposed, "the model was disposed; load it again to generate");
+  Engine& engine = open_engine();
   if (env.IsExceptionPending()) return;
   if (!running_.emplace(request->id, request).second)
     fail(ErrorCode::kBadArgument, "id: request ", request->id, " is running already");
   environment_->retain(env);
   if (running_.size() == 1) Ref();
-  model_.engine->post(std::move(request));
+  engine.post(std::move(request));
 }
 
 Napi::Value ModelObject::cancel(const Napi::CallbackInfo& info) {

@@ -1,6 +1,7 @@
 /** Cria, through its public API, from dist/. */
 import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, readSync } from 'node:fs'
+import { roomFor, serve } from '../serve.mjs'
 
 /** A small model may be faster on one thread, so each engine may stream with one, too. */
 export function variants({ kind, threads }) {
@@ -14,7 +15,7 @@ export function variants({ kind, threads }) {
 export async function measure(request) {
   if (request.kind === 'read') return read(request)
   const cria = await import('../../../dist/index.js')
-  const kinds = { describe, pp: speed, tg: speed, stream, serve, text, load }
+  const kinds = { describe, pp: speed, tg: speed, stream, serve: talks, text, load }
   return kinds[request.kind](cria, request)
 }
 
@@ -67,18 +68,15 @@ async function stream({ Model }, { path, threads, prompt, tokens, repetitions })
   return { rates }
 }
 
-/** Conversations at once, as `cria bench load` has them: generated tokens per second, and how long each waits. */
-async function serve({ Model }, { path, threads, load }) {
-  const { planLoad, roomFor } = await import('../../../dist/cli/load-plan.js')
-  const { runLoad } = await import('../../../dist/cli/load-run.js')
+/** Conversations at once, through `model.generate`. */
+async function talks({ Model }, { path, threads, load }) {
   const { targetOf } = await import('../../../dist/cli/load-target.js')
-  const room = { contextSize: roomFor(load), sequences: load.conversations }
+  const room = { contextSize: await roomFor(load), sequences: load.conversations }
   const model = await Model.load(path, { threads, ...room })
   await model.generate([1], { maxTokens: 2 }) // what only the first request pays
-  const plan = planLoad(load, model.info.vocabSize)
-  const figures = await runLoad(targetOf(model), plan, load.predict)
+  const measured = await serve(targetOf(model), load, model.info.vocabSize)
   await model.dispose()
-  return { rates: [figures.generatedTokens / figures.seconds], figures }
+  return measured
 }
 
 /** A greedy continuation. The ids of the prompt are what all engines continue. */

@@ -1,5 +1,6 @@
 /** node-llama-cpp's CPU build, from bench/peers/node_modules. */
 import { readFileSync } from 'node:fs'
+import { roomFor, serve } from '../serve.mjs'
 import * as cria from './cria.mjs'
 
 /** With and without flash attention; a quantized KV cache needs it. */
@@ -31,7 +32,7 @@ export async function measure(request) {
   })
   if (request.kind === 'describe') return describe(llama)
   const model = await llama.loadModel({ modelPath: request.path, gpuLayers: 0 })
-  const kinds = { pp: speed, tg: speed, stream, serve, text }
+  const kinds = { pp: speed, tg: speed, stream, serve: talks, text }
   try {
     return await kinds[request.kind](model, { ...request, threads }, peer)
   } finally {
@@ -127,12 +128,11 @@ async function stream(model, request, { LlamaCompletion }) {
  * The conversations of `cria bench load`, each in a sequence of its own: node-llama-cpp computes their next
  * tokens in one batch.
  */
-async function serve(model, request) {
-  const { planLoad, roomFor } = await import('../../../dist/cli/load-plan.js')
-  const { runLoad } = await import('../../../dist/cli/load-run.js')
+async function talks(model, request) {
   const { load } = request
   const spare = 16 // so that no sequence comes near its end and is shifted
-  const context = await openContext(model, request, roomFor(load) + spare, load.conversations)
+  const room = (await roomFor(load)) + spare
+  const context = await openContext(model, request, room, load.conversations)
   const target = {
     bosId: model.tokens.bos,
     open() {
@@ -141,8 +141,7 @@ async function serve(model, request) {
     }
   }
   const vocabulary = model.fileInfo.metadata.tokenizer.ggml.tokens.length
-  const figures = await runLoad(target, planLoad(load, vocabulary), load.predict)
-  return { rates: [figures.generatedTokens / figures.seconds], figures }
+  return serve(target, load, vocabulary)
 }
 
 /** The sequence keeps what it has computed: all before, but the last token of the last answer. */
