@@ -19,9 +19,9 @@ Error timed_out(const Task& task) {
   return {ErrorCode::kTimeout,
           cat("the generation was not done within its timeout of ", task.request->timeout_ms,
               " ms: it had ", task.completion_tokens(), " tokens",
-              task.paused ? " and was paused for want of a reader"
-              : task.node ? ""
-                          : " and was waiting for its turn")};
+              task.paused    ? " and was paused for want of a reader"
+              : task.kv.node ? ""
+                             : " and was waiting for its turn")};
 }
 
 void check_texts(const Request& request) {
@@ -201,7 +201,8 @@ Snapshot Engine::take_snapshot(uint32_t sequence) {
   if (!conversation) return snapshot;
   snapshot.tokens = conversation->tokens;
   snapshot.cache_key = conversation->cache_key;
-  const auto [pages, held] = scheduler_.cache().find(conversation->cache_key, conversation->tokens);
+  const auto [pages, held] =
+      scheduler_.prefixes().find(conversation->cache_key, conversation->tokens);
   const uint64_t page_bytes = model_->identity.page_bytes;
   snapshot.state_tokens = held;
   snapshot.pages.resize(pages.size() * page_bytes);

@@ -9,26 +9,23 @@
 // is smaller than that, those not served for longest come first; the first prompt is one of them.
 // While others generate, no more than `prompt_tokens` of a step are prompts.
 //
-// Pages. Full pages belong to the prefix cache, where every request with the same beginning finds
-// them, also while the first of them runs (a prompt waits for a page that one before it is at work
-// on, or for the rest of a prompt that both have, and copies that); the last one is the request's
-// own. When a page is wanted and none is free, cached ones that nobody holds give way; then the
-// request of the highest rank is sent back to the queue, and computed again later, which by batch
-// invariance yields the same tokens. The lowest is never sent back and the pool holds one full
-// context at least, so every request ends. A paused one holds no page: what it has computed is
-// cached, and gives way as all that is.
+// Pages. They are shared (engine/paged_cache.h), also while the first of those that begin alike
+// runs: a prompt waits for a page that one before it is at work on, or for the rest of a prompt
+// that both have, and copies that. When a page is wanted and there is none, the request of the
+// highest rank is sent back to the queue, and computed again later, which by batch invariance
+// yields the same tokens. The lowest is never sent back and the pool holds one full context at
+// least, so every request ends. A paused one holds no page: what it has computed is cached, and
+// gives way as all that is.
 #pragma once
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "backend/backend.h"
-#include "engine/page_pool.h"
-#include "engine/prefix_cache.h"
+#include "engine/paged_cache.h"
 #include "engine/task.h"
 
 namespace cria {
@@ -60,15 +57,12 @@ class Scheduler {
     int prompt_tokens = 0;      // most of a step while others generate; 0: as default_prompt_tokens
     size_t waiting = SIZE_MAX;  // most requests in the queue
   };
-  /// Copies the inside of one page to another.
-  using CopyPage = std::function<void(int32_t from, int32_t to)>;
+  using CopyPage = PagedCache::CopyPage;
 
   /// An eighth of the step's budget, a page of tokens at least.
   static int default_prompt_tokens(int step_tokens);
   /// Steps that a request of one priority more may have come later and still go first.
   static constexpr int kAgeing = 64;
-  /// Fewer tokens than this of a page that differs further on are computed, not copied.
-  static constexpr int kLeastCopied = 8;
 
   Scheduler(Limits limits, CopyPage copy);
 
@@ -108,32 +102,24 @@ class Scheduler {
   int waiting() const { return static_cast<int>(waiting_.size()); }
   int running() const { return static_cast<int>(running_.size()); }
   int paused() const { return static_cast<int>(paused_.size()); }
-  int free_pages() const { return pool_.free_pages(); }
+  int free_pages() const { return cache_.pool().free_pages(); }
   /// Pages that no request holds, kept for those that begin with the same tokens.
-  int cached_pages() const { return cache_.evictable(); }
-  const PrefixCache& cache() const { return cache_; }
+  int cached_pages() const { return cache_.prefixes().evictable(); }
+  const PrefixCache& prefixes() const { return cache_.prefixes(); }
 
  private:
   void admit();
   void begin(Task& task);
-  bool has_room(const Task& task) const;
-  void follow(Task& task);
-  void copy_tail(Task& task);
   void copy_neighbour(Task& task);
   void count_reused(Task& task, int tokens) const;
-  bool make_room(std::vector<int32_t>& pages, int count);
   void send_back_last();
   void keep(Task& task);
-  void give_up(Task& task);
-  void publish(Task& task);
   std::vector<int> share_budget();
   bool waits_for_page(size_t index, const std::vector<int>& counts) const;
   void append(Step& step, Task& task, int count) const;
 
   Limits limits_;
-  CopyPage copy_;
-  PagePool pool_;
-  PrefixCache cache_;
+  PagedCache cache_;
   std::deque<std::unique_ptr<Task>> waiting_;  // both in order of rank
   std::vector<std::unique_ptr<Task>> running_;
   std::vector<std::unique_ptr<Task>> paused_;

@@ -12,7 +12,7 @@
 
 #include "engine/constraint.h"
 #include "engine/measurement.h"
-#include "engine/prefix_cache.h"
+#include "engine/paged_cache.h"
 #include "engine/request.h"
 #include "engine/text_stream.h"
 #include "sampling/sampler.h"
@@ -33,7 +33,7 @@ struct Task {
   }
 
   /// Tokens whose keys and values are not in the cache yet.
-  int pending() const { return static_cast<int>(tokens.size()) - cached; }
+  int pending() const { return static_cast<int>(tokens.size()) - kv.cached; }
   int completion_tokens() const { return static_cast<int>(tokens.size()) - prompt_tokens; }
   bool generating() const { return pending() == 1; }
   bool past_deadline(Clock::time_point now) const {
@@ -41,11 +41,12 @@ struct Task {
            now - request->posted >= std::chrono::milliseconds(request->timeout_ms);
   }
 
-  /// How many tokens at most may come from a cache; the last one is always computed, for its logits
-  /// are wanted.
-  int reusable() const {
+  /// The tokens that may come from a cache; the last one is always computed, for its logits are
+  /// wanted.
+  std::span<const int32_t> reusable() const {
     const auto all = static_cast<int>(tokens.size());
-    return std::min(all - 1, measurement ? measurement->first_needed(all) : all);
+    const int most = std::min(all - 1, measurement ? measurement->first_needed(all) : all);
+    return std::span(tokens).first(static_cast<size_t>(std::max(0, most)));
   }
 
   /// The one place where drawn tokens are taken back: all from `size` on. What is a function of
@@ -75,16 +76,13 @@ struct Task {
   std::shared_ptr<Request> request;
   std::vector<int32_t> tokens;  // prompt, then what was drawn
   int prompt_tokens;
-  int cached = 0;                     // tokens[0, cached) are in the cache …
-  std::vector<int32_t> pages;         // … in these pages,
-  size_t shared = 0;                  // of which so many are the prefix cache's,
-  PrefixCache::Node* node = nullptr;  // the last of them held here; null while it waits
-  int reused = 0;                     // of the prompt, found in the prefix cache
-  bool sent_back = false;             // lost its place once, and was computed again
-  bool paused = false;                // takes no part in steps
-  int64_t rank = 0;                   // lower ones come first …
-  uint64_t serial = 0;                // … among equals, who came first
-  uint64_t served = 0;                // when a step last had it, in turns of all tasks
+  PageTable kv;            // closed while it waits
+  int reused = 0;          // of the prompt, found in the prefix cache
+  bool sent_back = false;  // lost its place once, and was computed again
+  bool paused = false;     // takes no part in steps
+  int64_t rank = 0;        // lower ones come first …
+  uint64_t serial = 0;     // … among equals, who came first
+  uint64_t served = 0;     // when a step last had it, in turns of all tasks
   uint64_t drawn = 0;
   Sampler sampler;
   TextStream text;

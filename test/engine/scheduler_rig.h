@@ -77,7 +77,7 @@ class FakeNetwork {
     for (size_t s = 0; s < step.slices.size(); ++s) {
       const Slice& slice = step.slices[s];
       const Task& task = *step.tasks[s];
-      CHECK_EQ(slice.past, task.cached);
+      CHECK_EQ(slice.past, task.kv.cached);
       uint64_t state = slice.past == 0 ? meaning_of_nothing(task.request->cache_key)
                                        : place(slice, slice.past - 1);
       for (int i = 0; i < slice.count; ++i, ++row) {
@@ -132,15 +132,16 @@ inline void check_pages(const Scheduler& scheduler, int total) {
   std::set<int32_t> own;
   size_t count = 0;
   for (const Task* task : scheduler.tasks()) {
-    CHECK(task->shared <= task->pages.size());
-    own.insert(task->pages.begin() + static_cast<std::ptrdiff_t>(task->shared), task->pages.end());
-    count += task->pages.size() - task->shared;
+    CHECK(task->kv.shared <= task->kv.pages.size());
+    own.insert(task->kv.pages.begin() + static_cast<std::ptrdiff_t>(task->kv.shared),
+               task->kv.pages.end());
+    count += task->kv.pages.size() - task->kv.shared;
     CHECK(task->reused <= task->prompt_tokens - 1);
-    CHECK(KvCache::pages_for(task->cached) <= static_cast<int>(task->pages.size()));
+    CHECK(KvCache::pages_for(task->kv.cached) <= static_cast<int>(task->kv.pages.size()));
   }
   CHECK_EQ(own.size(), count);
-  CHECK_EQ(static_cast<int>(count) + scheduler.cache().pages() + scheduler.free_pages(), total);
-  CHECK(scheduler.cache().evictable() >= 0);
+  CHECK_EQ(static_cast<int>(count) + scheduler.prefixes().pages() + scheduler.free_pages(), total);
+  CHECK(scheduler.prefixes().evictable() >= 0);
 }
 
 /// A scheduler, its network, and what a step of both is.

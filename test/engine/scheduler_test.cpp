@@ -84,7 +84,7 @@ TEST(a_higher_priority_takes_the_place_of_a_lower_one) {
   Task* high = rig.submit(make_task(2, count_from(500, 40), 0, 5));
   CHECK(rig.turn());
   CHECK(rig.step.tasks == std::vector<Task*>{high});
-  CHECK(low->node == nullptr);
+  CHECK(low->kv.node == nullptr);
   const std::vector<int32_t> drawn(low->tokens.begin() + 70, low->tokens.end());
   rig.scheduler.remove(high, false);
   while (low->tokens.size() < 90) CHECK(rig.turn());
@@ -139,8 +139,8 @@ TEST(requests_that_run_share_what_they_begin_with) {
     // The beginning once, the ends apart, and what the first ones generated meanwhile.
     CHECK(computed <= 201 + 3 * 9 + 10);
     for (size_t i = 1; i < tasks.size(); ++i) {
-      CHECK_EQ(tasks[i]->pages[5], tasks[0]->pages[5]);
-      CHECK(tasks[i]->pages[6] != tasks[0]->pages[6]);
+      CHECK_EQ(tasks[i]->kv.pages[5], tasks[0]->kv.pages[5]);
+      CHECK(tasks[i]->kv.pages[6] != tasks[0]->kv.pages[6]);
       CHECK(tasks[i]->reused >= 192);
     }
     check_pages(rig.scheduler, 32);
@@ -154,7 +154,7 @@ TEST(what_nobody_uses_gives_way_the_longest_unused_first) {
   CHECK_EQ(rig.scheduler.free_pages(), 0);
   CHECK_EQ(rig.run(count_from(5000, 30)), 0);
   const auto cached = [&](int first) {
-    return rig.scheduler.cache().find("", count_from(first, 40)).second;
+    return rig.scheduler.prefixes().find("", count_from(first, 40)).second;
   };
   CHECK_EQ(cached(1000), 32);  // of the older one, the end
   CHECK_EQ(cached(2000), 40);
@@ -171,8 +171,8 @@ TEST(a_conversation_that_is_released_gives_way_first) {
   rig.scheduler.release_sequence(2);
   CHECK(rig.scheduler.conversation(2) == nullptr);
   rig.run(count_from(5000, 30));
-  CHECK_EQ(rig.scheduler.cache().find("", count_from(1000, 40)).second, 40);
-  CHECK_EQ(rig.scheduler.cache().find("", count_from(2000, 40)).second, 32);
+  CHECK_EQ(rig.scheduler.prefixes().find("", count_from(1000, 40)).second, 40);
+  CHECK_EQ(rig.scheduler.prefixes().find("", count_from(2000, 40)).second, 32);
 
   Task* running = rig.submit(make_task(1, count_from(1000, 40), 9));
   CHECK(rig.turn());
@@ -185,14 +185,14 @@ TEST(a_conversation_comes_back_with_its_pages) {
   Rig rig({.step_tokens = 512, .running = 8, .pages = 8});
   const std::vector<int32_t> tokens = count_from(0, 70);
   rig.run(tokens, 1);
-  const auto [pages, held] = rig.scheduler.cache().find("", tokens);
+  const auto [pages, held] = rig.scheduler.prefixes().find("", tokens);
   CHECK_EQ(held, 70);
   const auto restored = rig.scheduler.restore(2, {tokens, "k"}, held);
   CHECK_EQ(restored.size(), size_t{3});
   for (const int32_t page : restored) CHECK(std::ranges::find(pages, page) == pages.end());
   rig.scheduler.restored(2, restored, held);
   check_pages(rig.scheduler, 8);
-  CHECK_EQ(rig.scheduler.cache().find("k", tokens).second, 70);
+  CHECK_EQ(rig.scheduler.prefixes().find("k", tokens).second, 70);
   // With less room than it takes, as much as there is.
   Task* hog = rig.submit(make_task(1, count_from(3000, 150)));
   CHECK(rig.scheduler.next(rig.step));
@@ -208,7 +208,7 @@ TEST(a_paused_task_holds_no_page_and_goes_on_where_it_was) {
   rig.scheduler.pause(task);
   CHECK(!rig.turn());
   CHECK_EQ(rig.scheduler.paused(), 1);
-  CHECK_EQ(rig.scheduler.cache().evictable(), 2);
+  CHECK_EQ(rig.scheduler.prefixes().evictable(), 2);
   check_pages(rig.scheduler, 4);
 
   // Nobody took its pages meanwhile: a step computes no more than one before did.

@@ -40,7 +40,7 @@ TEST(random_schedules) {
         Task* task = all[random() % all.size()];
         pauses += !task->paused && task->completion_tokens() > 0;
         task->paused ? rig.scheduler.resume(task) : rig.scheduler.pause(task);
-        CHECK(task->pages.empty());
+        CHECK(task->kv.pages.empty());
       }
       if (!all.empty() && pick(0, 40) == 0) {  // cancel one
         Task* task = all[random() % all.size()];
@@ -71,7 +71,7 @@ TEST(random_schedules) {
     CHECK_EQ(ended, 30);
     CHECK(rig.scheduler.tasks().empty());
     check_pages(rig.scheduler, pages);
-    CHECK_EQ(rig.scheduler.cache().evictable(), rig.scheduler.cache().pages());
+    CHECK_EQ(rig.scheduler.prefixes().evictable(), rig.scheduler.prefixes().pages());
     copies += rig.network.copies;
   }
   // The schedules did come by what is to be tested.
