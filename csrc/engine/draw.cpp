@@ -1,4 +1,6 @@
 // Engine's part between a row of logits and what the caller hears of it.
+#include <utility>
+
 #include "engine/engine.h"
 
 namespace cria {
@@ -10,7 +12,29 @@ constexpr int kMostTakenBack = 1000;
 
 }  // namespace
 
-void Engine::draw(Task& task, std::span<float> logits) {
+/// The rows of one task: one for its next token, and then as long as that is what was guessed.
+void Engine::draw_run(Task& task, std::span<float> logits, StepRecord& record) {
+  const std::vector<int32_t> guessed = std::exchange(task.guessed, {});
+  const auto vocab = static_cast<size_t>(model_->config.vocab);
+  const auto guesses = static_cast<int>(guessed.size());
+  record.guessed += guesses;
+  if (guesses > 0) task.speculation->made += guesses;
+  for (int right = 0;; ++right) {
+    ++record.generated_tokens;
+    const auto id = draw(task, logits.subspan(static_cast<size_t>(right) * vocab, vocab));
+    if (!id) return;  // the task may be gone
+    if (right == guesses || *id != guessed[static_cast<size_t>(right)]) {
+      if (guesses > 0) task.speculation->learn(right, guesses);
+      return;
+    }
+    ++record.accepted;
+    ++task.speculation->right;
+    scheduler_.accept_guess(task);
+  }
+}
+
+/// The token of a row; none where the task is over with it, or tokens were taken back.
+std::optional<int32_t> Engine::draw(Task& task, std::span<float> logits) {
   const Request& request = *task.request;
   try {
     const bool logprobs = request.logprobs >= 0;
@@ -21,14 +45,18 @@ void Engine::draw(Task& task, std::span<float> logits) {
     std::string text;
     if (model_->tokenizer->is_end_of_generation(id)) {
       task.text.flush(text);
-      return finish(&task, FinishReason::kStop, std::move(text));
+      finish(&task, FinishReason::kStop, std::move(text));
+      return std::nullopt;
     }
     task.tokens.push_back(id);
     if (logprobs) task.logprobs.push_back(token_logprob(raw_, id, request.logprobs));
     const TextStream::Pushed pushed = task.constraint
                                           ? task.text.push(task.constraint->take(id), text)
                                           : task.text.push(id, text);
-    if (pushed.taken_back > 0) return take_back(task, pushed.taken_back);
+    if (pushed.taken_back > 0) {
+      take_back(task, pushed.taken_back);
+      return std::nullopt;
+    }
     const bool full = static_cast<int>(task.tokens.size()) >= model_->plan.context_size;
     const bool enough = request.max_tokens > 0 && task.completion_tokens() >= request.max_tokens;
     const bool whole = task.constraint && task.constraint->finished();
@@ -36,15 +64,18 @@ void Engine::draw(Task& task, std::span<float> logits) {
       if (!pushed.stopped) task.text.flush(text);
       task.cut = pushed.stopped;
       const bool stopped = pushed.stopped || whole;
-      return finish(&task, stopped ? FinishReason::kStop : FinishReason::kLength, std::move(text));
+      finish(&task, stopped ? FinishReason::kStop : FinishReason::kLength, std::move(text));
+      return std::nullopt;
     }
     Update update{request.id, std::move(text), {}, std::nullopt};
     task.tell(update, task.text.held_tokens());
-    if (update.tokens.empty() && update.text.empty()) return;
+    if (update.tokens.empty() && update.text.empty()) return id;
     task.taken_back = 0;
     updates_.push_back(std::move(update));
+    return id;
   } catch (const Error& error) {
     finish(&task, FinishReason::kError, {}, error);
+    return std::nullopt;
   }
 }
 

@@ -161,6 +161,8 @@ bool Engine::turn() {
   bool busy = false;
   try {
     sweep();
+    speculator_.propose(scheduler_.running_tasks(), model_->plan.limits.logit_rows,
+                        model_->plan.context_size);
     busy = scheduler_.next(step_);
     if (busy) compute();
   } catch (const std::exception& error) {  // out of memory in the engine's own bookkeeping
@@ -291,8 +293,6 @@ void Engine::sweep() {
 
 void Engine::compute() {
   const Clock::time_point now = Clock::now();
-  const auto generating = static_cast<int>(std::ranges::count_if(
-      step_.tasks, [](const Task* task) { return task->drawn > 0 && task->pending() == 1; }));
   for (Task* task : step_.tasks) {
     if (task->started != Clock::time_point{}) continue;
     task->started = now;
@@ -309,14 +309,19 @@ void Engine::compute() {
     return fail_all(step_.tasks, {ErrorCode::kBackend, error.what()});
   }
   scheduler_.computed(step_);
-  const auto vocab = static_cast<size_t>(model_->config.vocab);
-  for (size_t row = 0; row < step_.drawing.size(); ++row)
-    draw(*step_.drawing[row], std::span(logits_).subspan(row * vocab, vocab));
+  const auto rows = static_cast<int>(step_.ids.size());
+  StepRecord record{.begin = now, .prompt_tokens = step_.prompt_tokens};
+  std::span<float> logits = logits_;
+  for (Task* task : step_.drawing) {
+    const size_t count = (1 + task->guessed.size()) * static_cast<size_t>(model_->config.vocab);
+    draw_run(*task, logits.first(count), record);
+    logits = logits.subspan(count);
+  }
   for (const size_t index : step_.measuring) measure(*step_.tasks[index], step_.slices[index]);
-  recorder_.stepped({.begin = now,
-                     .end = Clock::now(),
-                     .prompt_tokens = static_cast<int>(step_.ids.size()) - generating,
-                     .generated_tokens = static_cast<int>(step_.drawing.size())});
+  record.end = Clock::now();
+  recorder_.stepped(record);
+  if (record.prompt_tokens == 0 && model_->time_steps)
+    speculator_.record_step(rows, milliseconds(now, record.end));
 }
 
 /// Whether nobody waits for the running step any more.
@@ -358,6 +363,10 @@ void Engine::finish(Task* task, FinishReason reason, std::string text, std::opti
   end.usage = {ended->prompt_tokens, ended->reused, ended->completion_tokens()};
   end.timings = {milliseconds(ended->request->posted, started), milliseconds(started, first),
                  milliseconds(first, now)};
+  if (const auto& speculation = ended->speculation) {
+    end.timings.guessed = speculation->made;
+    end.timings.accepted = speculation->right;
+  }
   end.error = std::move(error);
   if (ended->constraint)
     end.grammar_complete =

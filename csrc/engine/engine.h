@@ -90,7 +90,8 @@ class Engine {
   void sweep();
   void compute();
   bool unwanted() const;
-  void draw(Task& task, std::span<float> logits);
+  void draw_run(Task& task, std::span<float> logits, StepRecord& record);
+  std::optional<int32_t> draw(Task& task, std::span<float> logits);
   void measure(Task& task, const Slice& slice);
   void take_back(Task& task, size_t count);
   void finish(Task* task, FinishReason reason, std::string text = {},
@@ -104,6 +105,7 @@ class Engine {
   UpdateSink& sink_;
   const size_t max_queue_;
   Scheduler scheduler_;
+  Speculator speculator_;
   Step step_;
   std::vector<float> logits_;    // [logit_rows × V]
   std::vector<float> raw_;       // [V], a row of them as it was, where log-probabilities are wanted

@@ -152,6 +152,7 @@ struct LoadedModel::Parts {
   std::shared_ptr<const text::Tokenizer> tokenizer;
   std::unique_ptr<Backend> backend;
   MemoryPlan plan;
+  bool time_steps;
   ModelWeights weights;
   ModelIdentity identity;
 };
@@ -180,7 +181,7 @@ std::unique_ptr<LoadedModel> LoadedModel::load(const std::filesystem::path& path
   ModelIdentity identity = identify(file, config, *backend, options);
   return std::unique_ptr<LoadedModel>(
       new LoadedModel({std::move(file), std::move(config), std::move(tokenizer), std::move(backend),
-                       plan, std::move(weights), std::move(identity)}));
+                       plan, options.time_steps, std::move(weights), std::move(identity)}));
 }
 
 LoadedModel::LoadedModel(Parts parts)
@@ -189,6 +190,7 @@ LoadedModel::LoadedModel(Parts parts)
       tokenizer(std::move(parts.tokenizer)),
       backend(std::move(parts.backend)),
       plan(parts.plan),
+      time_steps(parts.time_steps),
       weights(std::move(parts.weights)),
       cache(*backend, kv_shape(config, plan.kv_type), plan.pages),
       identity(std::move(parts.identity)),

@@ -26,6 +26,7 @@ struct LoadOptions {
   WeightForm weights = WeightForm::kPacked;
   KvType kv_type = KvType::kF16;
   size_t max_queue = SIZE_MAX;  // requests that may wait
+  bool time_steps = true;       // false: guesses do not depend on what steps take, for tests
 };
 
 inline constexpr int kDefaultBatch = 512;
@@ -70,6 +71,7 @@ class LoadedModel {
   const std::shared_ptr<const text::Tokenizer> tokenizer;  // shared with who outlives the model
   const std::unique_ptr<Backend> backend;
   const MemoryPlan plan;
+  const bool time_steps;
   const ModelWeights weights;
   const KvCache cache;
   const ModelIdentity identity;

@@ -37,6 +37,7 @@ void Step::clear() {
   logit_rows.clear();
   drawing.clear();
   measuring.clear();
+  prompt_tokens = 0;
 }
 
 int Scheduler::default_prompt_tokens(int step_tokens) {
@@ -77,6 +78,7 @@ bool Scheduler::next(Step& step) {
     const int tokens = task.kv.cached + counts[i];
     while (!cache_.make_room(task.kv, tokens) && running_.size() > i + 1) send_back_last();
     if (cache_.make_room(task.kv, tokens)) {
+      fit_guesses(task, tokens);
       append(step, task, counts[i]);
     } else if (i > 0) {
       send_back_last();  // this one: those before it hold all there is
@@ -87,7 +89,13 @@ bool Scheduler::next(Step& step) {
   return true;
 }
 
-/// Tokens of each running task in the next step.
+/// Nobody gives a page up for a guess.
+void Scheduler::fit_guesses(Task& task, int tokens) {
+  const auto guesses = static_cast<int>(task.guessed.size());
+  if (guesses > 0 && !cache_.make_room(task.kv, tokens + guesses)) task.guessed.clear();
+}
+
+/// Tokens of each running task in the next step. Guesses are bounded by what they leave.
 std::vector<int> Scheduler::share_budget() {
   std::vector<int> counts(running_.size(), 0);
   std::vector<size_t> round;  // who generates, and the first prompt
@@ -114,6 +122,12 @@ std::vector<int> Scheduler::share_budget() {
     left -= more;
     prompts -= more;
   }
+  for (const Owned& task : running_) {
+    if (!task->generating()) task->guessed.clear();
+    if (static_cast<int>(task->guessed.size()) > left)
+      task->guessed.resize(static_cast<size_t>(left));
+    left -= static_cast<int>(task->guessed.size());
+  }
   return counts;
 }
 
@@ -138,19 +152,23 @@ bool Scheduler::waits_for_page(size_t index, const std::vector<int>& counts) con
 }
 
 void Scheduler::append(Step& step, Task& task, int count) const {
+  const auto guesses = static_cast<int>(task.guessed.size());
   Slice slice;
   slice.first_row = static_cast<int64_t>(step.ids.size());
-  slice.count = count;
+  slice.count = count + guesses;
   slice.past = task.kv.cached;
   slice.pages = task.kv.pages.data();
   const auto from = task.tokens.begin() + task.kv.cached;
   step.ids.insert(step.ids.end(), from, from + count);
+  step.ids.insert(step.ids.end(), task.guessed.begin(), task.guessed.end());
+  if (task.drawn == 0 || count > 1) step.prompt_tokens += count;
   step.slices.push_back(slice);
   step.tasks.push_back(&task);
   if (task.measurement) {
     step.measuring.push_back(step.tasks.size() - 1);
   } else if (count == task.pending()) {
-    step.logit_rows.push_back(static_cast<int64_t>(step.ids.size()) - 1);
+    for (int row = slice.count - 1 - guesses; row < slice.count; ++row)
+      step.logit_rows.push_back(slice.first_row + row);
     step.drawing.push_back(&task);
   }
 }
@@ -158,9 +176,14 @@ void Scheduler::append(Step& step, Task& task, int count) const {
 void Scheduler::computed(const Step& step) {
   for (size_t i = 0; i < step.tasks.size(); ++i) {
     Task& task = *step.tasks[i];
-    task.kv.cached += step.slices[i].count;
+    task.kv.cached += step.slices[i].count - static_cast<int>(task.guessed.size());
     cache_.publish(task.kv, task.tokens);
   }
+}
+
+void Scheduler::accept_guess(Task& task) {
+  ++task.kv.cached;
+  cache_.publish(task.kv, task.tokens);
 }
 
 // ---- who runs -----------------------------------------------------------------------------------
@@ -210,6 +233,7 @@ void Scheduler::send_back_last() {
   Owned task = std::move(running_.back());
   running_.pop_back();
   task->sent_back = true;
+  task->guessed.clear();
   cache_.close(task->kv);
   insert(waiting_, std::move(task));
 }
@@ -231,6 +255,7 @@ void Scheduler::pause(Task* task) {
   keep(*taken);
   cache_.close(taken->kv);
   taken->paused = true;
+  taken->guessed.clear();
   paused_.push_back(std::move(taken));
 }
 
@@ -297,9 +322,14 @@ void Scheduler::restored(uint32_t sequence, std::vector<int32_t> pages, int stat
                    pages);
 }
 
+std::vector<Task*> Scheduler::running_tasks() const {
+  std::vector<Task*> tasks;
+  for (const Owned& task : running_) tasks.push_back(task.get());
+  return tasks;
+}
+
 std::vector<Task*> Scheduler::tasks() const {
-  std::vector<Task*> all;
-  for (const Owned& task : running_) all.push_back(task.get());
+  std::vector<Task*> all = running_tasks();
   for (const Owned& task : waiting_) all.push_back(task.get());
   for (const Owned& task : paused_) all.push_back(task.get());
   return all;

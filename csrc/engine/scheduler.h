@@ -7,7 +7,8 @@
 //
 // A step has one token of every request that generates, and then prompts in order. Where its budget
 // is smaller than that, those not served for longest come first; the first prompt is one of them.
-// While others generate, no more than `prompt_tokens` of a step are prompts.
+// While others generate, no more than `prompt_tokens` of a step are prompts. Guesses
+// (Task::guessed) come along as far as the budget and the pages go.
 //
 // Pages. They are shared (engine/paged_cache.h), also while the first of those that begin alike
 // runs: a prompt waits for a page that one before it is at work on, or for the rest of a prompt
@@ -36,8 +37,9 @@ struct Step {
   std::vector<Slice> slices;
   std::vector<Task*> tasks;  // of each slice
   std::vector<int64_t> logit_rows;
-  std::vector<Task*> drawing;     // task of each row of logits
+  std::vector<Task*> drawing;     // of the rows of logits: each with a row, and one for each guess
   std::vector<size_t> measuring;  // slices of tasks that draw nothing
+  int prompt_tokens = 0;
 
   void clear();
 };
@@ -71,8 +73,10 @@ class Scheduler {
 
   /// Fills `step` with the next batch; false when there is nothing to compute.
   bool next(Step& step);
-  /// Records that the step's tokens are in the cache now.
+  /// Records that the step's tokens are in the cache now. Guesses are not tokens yet.
   void computed(const Step& step);
+  /// The first guess beyond the task's tokens was right, and is one of them.
+  void accept_guess(Task& task);
 
   /// Takes drawn tokens of a running task back, from `size` on. The one before them is computed
   /// again, for its logits are wanted again.
@@ -99,6 +103,7 @@ class Scheduler {
 
   /// Every task there is: running ones first, paused ones last.
   std::vector<Task*> tasks() const;
+  std::vector<Task*> running_tasks() const;
   int waiting() const { return static_cast<int>(waiting_.size()); }
   int running() const { return static_cast<int>(running_.size()); }
   int paused() const { return static_cast<int>(paused_.size()); }
@@ -116,6 +121,7 @@ class Scheduler {
   void keep(Task& task);
   std::vector<int> share_budget();
   bool waits_for_page(size_t index, const std::vector<int>& counts) const;
+  void fit_guesses(Task& task, int tokens);
   void append(Step& step, Task& task, int count) const;
 
   Limits limits_;

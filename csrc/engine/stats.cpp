@@ -59,6 +59,8 @@ void StatsRecorder::stepped(const StepRecord& step) {
   entry.generated_tokens.store(step.generated_tokens, kRelaxed);
   add(computed_tokens_, step.prompt_tokens);
   add(generated_tokens_, step.generated_tokens);
+  add(guessed_, step.guessed);
+  add(accepted_, step.accepted);
   steps_.store(index + 1, std::memory_order_release);
 }
 
@@ -87,6 +89,8 @@ Stats StatsRecorder::read(std::chrono::steady_clock::time_point now) const {
   out.cached_tokens = cached_tokens_.load(kRelaxed);
   out.computed_tokens = computed_tokens_.load(kRelaxed);
   out.generated_tokens = generated_tokens_.load(kRelaxed);
+  out.guessed_tokens = guessed_.load(kRelaxed);
+  out.accepted_tokens = accepted_.load(kRelaxed);
   out.pages = pages_.load(kRelaxed);
   out.free_pages = free_pages_.load(kRelaxed);
   out.cached_pages = cached_pages_.load(kRelaxed);

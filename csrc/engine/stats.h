@@ -21,6 +21,7 @@ struct Stats {
   uint64_t posted = 0, finished = 0, aborted = 0, failed = 0;  // requests
   uint64_t prompt_tokens = 0, cached_tokens = 0;  // of prompts begun: all, and found in the cache
   uint64_t computed_tokens = 0, generated_tokens = 0;  // of prompts (again, too); drawn
+  uint64_t guessed_tokens = 0, accepted_tokens = 0;    // of speculation: made, and right
   uint64_t steps = 0;
   int queued = 0, running = 0, paused = 0;
   int pages = 0, free_pages = 0, cached_pages = 0;
@@ -32,9 +33,10 @@ struct Stats {
 
 /// What one step did.
 struct StepRecord {
-  std::chrono::steady_clock::time_point begin, end;
+  std::chrono::steady_clock::time_point begin, end = {};
   int prompt_tokens = 0;
   int generated_tokens = 0;
+  int guessed = 0, accepted = 0;
 };
 
 class StatsRecorder {
@@ -68,6 +70,7 @@ class StatsRecorder {
 
   Count posted_{0}, finished_{0}, aborted_{0}, failed_{0};
   Count prompt_tokens_{0}, cached_tokens_{0}, computed_tokens_{0}, generated_tokens_{0};
+  Count guessed_{0}, accepted_{0};
   Count steps_{0};
   std::atomic<int> running_{0}, paused_{0}, pages_{0}, free_pages_{0}, cached_pages_{0};
   std::array<Entry, kWindow> window_;  // a ring; step n is at n mod kWindow

@@ -14,6 +14,7 @@
 #include "engine/measurement.h"
 #include "engine/paged_cache.h"
 #include "engine/request.h"
+#include "engine/speculation.h"
 #include "engine/text_stream.h"
 #include "sampling/sampler.h"
 
@@ -30,6 +31,8 @@ struct Task {
         text(tokenizer, request->stop, request->banned, request->trim_start && !request->grammar),
         told(request->purpose == Purpose::kGenerate ? tokens.size() : 0) {
     if (request->grammar) constraint.emplace(request->grammar, request->trim_start);
+    if (request->purpose == Purpose::kGenerate && request->guesses != Guesses::kNone)
+      speculation = std::make_unique<Speculation>(request->guesses);
   }
 
   /// Tokens whose keys and values are not in the cache yet.
@@ -54,6 +57,7 @@ struct Task {
   void rewind(size_t size) {
     tokens.resize(size);
     sampler.rewind(size);
+    if (speculation) speculation->lookup.rewind(size);
     if (constraint)
       constraint->rewind(std::span(tokens).subspan(static_cast<size_t>(prompt_tokens)));
     if (!logprobs.empty()) logprobs.resize(size - told);
@@ -91,6 +95,8 @@ struct Task {
   int taken_back = 0;                    // times in a row, without the caller hearing of a token
   std::optional<Constraint> constraint;  // of a request with a grammar
   bool cut = false;                      // by a stop text
+  std::unique_ptr<Speculation> speculation;  // null: no guesses
+  std::vector<int32_t> guessed;              // computed behind the last token in the coming step
   std::unique_ptr<Measurement> measurement;  // null for a generation
   Clock::time_point started{};               // first prefill step
   Clock::time_point first_token{};

@@ -1,76 +1,15 @@
 // What a request hears of its tokens: banned texts, log-probabilities, and samples of one prompt.
 #include <cmath>
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <set>
 
-#include "base/temp_folder.h"
-#include "engine/engine.h"
-#include "model/tiny_llama.h"
+#include "engine/listener.h"
 #include "support/check.h"
 
 namespace cria::test {
 namespace {
 
-constexpr uint64_t kPlenty = uint64_t{1} << 40;
 constexpr float kNever = -std::numeric_limits<float>::infinity();
-
-struct Heard {
-  std::string text;
-  std::vector<int32_t> tokens;
-  std::vector<TokenLogprob> logprobs;
-  std::vector<float> values;
-  std::optional<End> end;
-};
-
-class Rig final : public UpdateSink {
- public:
-  explicit Rig(LoadOptions options = {}) {
-    options.device.threads = 2;
-    const TinyLlama tiny({});
-    engine = std::make_unique<Engine>(LoadedModel::load(
-                                          tiny.file().write(folder_ / "tiny.gguf"), options,
-                                          [](uint64_t, uint64_t) { return true; }, kPlenty),
-                                      *this);
-  }
-  ~Rig() override { engine.reset(); }
-
-  void publish(std::vector<Update> updates) noexcept override {
-    const std::lock_guard lock(mutex_);
-    for (Update& update : updates) {
-      Heard& heard = heard_[update.request];
-      heard.text += update.text;
-      std::ranges::copy(update.tokens, std::back_inserter(heard.tokens));
-      std::ranges::move(update.logprobs, std::back_inserter(heard.logprobs));
-      if (!update.values.empty()) heard.values = update.values;
-      if (update.end) heard.end = std::move(update.end);
-    }
-    changed_.notify_all();
-  }
-
-  int32_t post(std::shared_ptr<Request> request) {
-    request->id = ++last_;
-    engine->post(std::move(request));
-    return last_;
-  }
-  Heard wait(int32_t id) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return heard_[id].end.has_value(); });
-    return heard_[id];
-  }
-  Heard ask(std::shared_ptr<Request> request) { return wait(post(std::move(request))); }
-
- private:
-  TempFolder folder_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::map<int32_t, Heard> heard_;
-  int32_t last_ = 0;
-
- public:
-  std::unique_ptr<Engine> engine;
-};
 
 std::vector<int32_t> prompt_of(int seed, int count) {
   std::vector<int32_t> ids;
@@ -92,7 +31,7 @@ std::shared_ptr<Request> letters(std::vector<int32_t> prompt, int max_tokens,
 }
 
 /// Banned texts as they are defined, a request of one token at a time; empty where nothing is left.
-std::string plain_banned(Rig& rig, const std::vector<int32_t>& prompt, size_t count,
+std::string plain_banned(Listener& rig, const std::vector<int32_t>& prompt, size_t count,
                          const std::vector<std::string>& banned) {
   std::string text;
   std::map<size_t, std::set<char>> ruled_out;
@@ -119,7 +58,7 @@ std::string plain_banned(Rig& rig, const std::vector<int32_t>& prompt, size_t co
 
 // Lengths that put what is taken back on both sides of the pages' ends, 32 tokens each.
 TEST(engine_draws_no_banned_text) {
-  Rig rig, plain;
+  Listener rig, plain;
   int written = 0;
   for (const int length : {3, 29, 30, 31, 32, 33, 63}) {
     const auto prompt = prompt_of(length, length);
@@ -148,7 +87,7 @@ TEST(engine_draws_no_banned_text) {
 TEST(what_is_banned_does_not_depend_on_who_else_runs) {
   LoadOptions small;
   small.batch_size = 7;
-  Rig alone, together(small);
+  Listener alone, together(small);
   std::vector<std::string> want;
   const auto make = [](int i) {
     auto request = letters(prompt_of(i, 10 + 5 * i), 50, 1.5f);
@@ -173,7 +112,7 @@ TEST(what_is_banned_does_not_depend_on_who_else_runs) {
 }
 
 TEST(a_ban_that_leaves_nothing_is_an_error) {
-  Rig rig;
+  Listener rig;
   auto request = letters({1, 50}, 20);
   request->banned = {"a", "b", "c"};
   const Heard heard = rig.ask(request);
@@ -183,7 +122,7 @@ TEST(a_ban_that_leaves_nothing_is_an_error) {
 }
 
 TEST(engine_refuses_texts_and_counts_that_make_no_sense) {
-  Rig rig;
+  Listener rig;
   auto empty = letters({1}, 1);
   empty->banned = {""};
   auto many = letters({1}, 1);
@@ -197,7 +136,7 @@ TEST(engine_refuses_texts_and_counts_that_make_no_sense) {
 
 // The same numbers as a score of the same text.
 TEST(logprobs_are_what_a_score_says) {
-  Rig rig;
+  Listener rig;
   const auto prompt = prompt_of(2, 12);
   auto request = letters(prompt, 30, 1);
   request->logprobs = 3;
@@ -228,7 +167,7 @@ TEST(samples_of_one_prompt_share_its_prefill) {
     LoadOptions small;
     small.batch_size = 16;
     small.sequences = 8;
-    Rig rig(small), alone;
+    Listener rig(small), alone;
     std::vector<int32_t> ids;
     const auto make = [&](uint64_t seed) {
       auto request = letters(prompt_of(1, length), 12, 1);

@@ -70,9 +70,9 @@ class FakeNetwork {
     };
   }
 
-  /// The token that each drawing task gets.
-  std::vector<int32_t> compute(const Step& step) {
-    std::vector<int32_t> drawn;
+  /// What each drawing task gets after its last token, and after each of its guesses.
+  std::vector<std::vector<int32_t>> compute(const Step& step) {
+    std::vector<std::vector<int32_t>> drawn;
     size_t row = 0;
     for (size_t s = 0; s < step.slices.size(); ++s) {
       const Slice& slice = step.slices[s];
@@ -80,14 +80,19 @@ class FakeNetwork {
       CHECK_EQ(slice.past, task.kv.cached);
       uint64_t state = slice.past == 0 ? meaning_of_nothing(task.request->cache_key)
                                        : place(slice, slice.past - 1);
+      std::vector<int32_t> known = task.tokens, draws;
+      known.insert(known.end(), task.guessed.begin(), task.guessed.end());
       for (int i = 0; i < slice.count; ++i, ++row) {
         const int position = slice.past + i;
-        CHECK_EQ(step.ids[row], task.tokens[static_cast<size_t>(position)]);
+        CHECK_EQ(step.ids[row], known[static_cast<size_t>(position)]);
         place(slice, position) = state = meaning(state, step.ids[row]);
+        if (position + 1 >= static_cast<int>(task.tokens.size())) draws.push_back(draw(state));
       }
-      check_all(slice, task);
-      if (std::ranges::find(step.drawing, &task) != step.drawing.end())
-        drawn.push_back(draw(state));
+      check_all(slice, task, known);
+      if (std::ranges::find(step.drawing, &task) != step.drawing.end()) {
+        CHECK_EQ(draws.size(), task.guessed.size() + 1);
+        drawn.push_back(std::move(draws));
+      }
     }
     return drawn;
   }
@@ -113,11 +118,11 @@ class FakeNetwork {
     return places_[{slice.pages[position / kPageTokens], position % kPageTokens}];
   }
   /// Every position that attention reads holds what was computed for this request's tokens.
-  void check_all(const Slice& slice, const Task& task) {
+  void check_all(const Slice& slice, const Task& task, const std::vector<int32_t>& tokens) {
     uint64_t state = meaning_of_nothing(task.request->cache_key);
     bool right = true;
     for (int position = 0; position < slice.past + slice.count; ++position) {
-      state = meaning(state, task.tokens[static_cast<size_t>(position)]);
+      state = meaning(state, tokens[static_cast<size_t>(position)]);
       right &= place(slice, position) == state;
     }
     CHECK(right);
@@ -153,8 +158,18 @@ struct Rig {
     if (!scheduler.next(step)) return false;
     drawn = network.compute(step);
     scheduler.computed(step);
-    for (size_t i = 0; i < drawn.size(); ++i) step.drawing[i]->tokens.push_back(drawn[i]);
+    for (size_t i = 0; i < drawn.size(); ++i) take(*step.drawing[i], drawn[i]);
     return true;
+  }
+  /// Takes the first token, and those after it as long as they were guessed.
+  void take(Task& task, const std::vector<int32_t>& draws) {
+    const std::vector<int32_t> guessed = std::exchange(task.guessed, {});
+    for (size_t i = 0; i < draws.size(); ++i) {
+      task.tokens.push_back(draws[i]);
+      if (i == guessed.size() || guessed[i] != draws[i]) return;
+      scheduler.accept_guess(task);
+      ++accepted;
+    }
   }
   /// Computes a prompt alone and ends; gives how much of it was cached.
   int run(std::vector<int32_t> prompt, uint32_t sequence = 0, const std::string& key = {}) {
@@ -174,7 +189,8 @@ struct Rig {
   FakeNetwork network;
   Scheduler scheduler;
   Step step;
-  std::vector<int32_t> drawn;
+  std::vector<std::vector<int32_t>> drawn;
+  int accepted = 0;  // guesses
 };
 
 }  // namespace cria::test

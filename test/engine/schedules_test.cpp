@@ -7,7 +7,7 @@
 namespace cria::test {
 
 TEST(random_schedules) {
-  int copies = 0, sent_back = 0, cached = 0, pauses = 0;
+  int copies = 0, sent_back = 0, cached = 0, pauses = 0, accepted = 0, rejected = 0;
   for (uint32_t seed = 0; seed < 120; ++seed) {
     std::mt19937 random(seed);
     const auto pick = [&](int least, int most) {
@@ -48,6 +48,17 @@ TEST(random_schedules) {
         rig.scheduler.remove(task, pick(0, 1) == 1);
         ++ended;
       }
+      for (Task* task : rig.scheduler.running_tasks()) {  // some guess, mostly right
+        const std::vector<int32_t>& goal = goals[task->request->id];
+        const auto left = static_cast<int>(goal.size() - task->tokens.size()) - 1;
+        task->guessed.clear();
+        if (!task->generating() || left <= 0 || pick(0, 2) == 0) continue;
+        for (int i = 0; i < pick(1, std::min(left, 40)); ++i)
+          task->guessed.push_back(pick(0, 9) == 0
+                                      ? pick(0, words - 1)
+                                      : goal[task->tokens.size() + static_cast<size_t>(i)]);
+        rejected += static_cast<int>(task->guessed.size());
+      }
       if (!rig.turn()) {
         // Whoever waits can always be computed.
         for (Task* task : rig.scheduler.tasks()) {
@@ -73,12 +84,15 @@ TEST(random_schedules) {
     check_pages(rig.scheduler, pages);
     CHECK_EQ(rig.scheduler.prefixes().evictable(), rig.scheduler.prefixes().pages());
     copies += rig.network.copies;
+    accepted += rig.accepted;
   }
   // The schedules did come by what is to be tested.
   CHECK(copies > 100);
   CHECK(sent_back > 100);
   CHECK(cached > 500);
   CHECK(pauses > 500);
+  CHECK(accepted > 1000);
+  CHECK(rejected - accepted > 1000);
 }
 
 }  // namespace cria::test
