@@ -11,6 +11,15 @@ export { CriaError, type CriaErrorCode } from './errors.js'
 export type { RequestEnd, RequestKind, RequestStart, StepNews } from './events.js'
 export type { Generation } from './generation.js'
 export { kernelBenchmark } from './kernel-benchmark.js'
+export type {
+  KernelBenchmarkOptions,
+  KernelCeiling,
+  KernelLimits,
+  KernelOp,
+  KernelPlace,
+  KernelReport,
+  KernelRow
+} from './kernel-types.js'
 export type { EmbedInput, EmbedOptions, Score, ScoreInput, ScoreOptions } from './measure.js'
 export { Model } from './model.js'
 export { checkBenchmark, checkGenerate, checkKernelBenchmark, checkLoad } from './options.js'
@@ -45,13 +54,6 @@ export type {
   GenerateInput,
   GenerateOptions,
   Inspection,
-  KernelBenchmarkOptions,
-  KernelCeiling,
-  KernelLimits,
-  KernelOp,
-  KernelPlace,
-  KernelReport,
-  KernelRow,
   LoadOptions,
   Logprob,
   Message,

@@ -1,6 +1,15 @@
 /** Times kernels, each after its result was checked, beside the limits of the machine. */
 import { cancellable } from './cancellable.js'
 import { badArgument, callingNow } from './errors.js'
+import type {
+  KernelBenchmarkOptions,
+  KernelCeiling,
+  KernelLimits,
+  KernelOp,
+  KernelPlace,
+  KernelReport,
+  KernelRow
+} from './kernel-types.js'
 import {
   type NativeCeiling,
   type NativeKernelCase,
@@ -15,15 +24,6 @@ import {
   kernelPlaces,
   kernelTypes
 } from './options.js'
-import type {
-  KernelBenchmarkOptions,
-  KernelCeiling,
-  KernelLimits,
-  KernelOp,
-  KernelPlace,
-  KernelReport,
-  KernelRow
-} from './types.js'
 
 /** N × K of the products of a 1.1B and a 7B model. */
 const allShapes: readonly (readonly [number, number])[] = [

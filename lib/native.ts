@@ -21,6 +21,7 @@ export interface NativeSegment {
 export interface NativeSampling extends Omit<SamplingSettings, 'seed' | 'logitBias'> {
   readonly maxTokens: number // 0: until the context is full
   readonly seed: bigint // 64 bits
+  readonly lookup: boolean // guess by what was there before
   readonly stop: readonly string[]
   readonly banned: readonly string[]
   readonly logprobs: number // alternatives of each token; -1: none are wanted at all
@@ -72,6 +73,8 @@ export interface NativeTimings {
   readonly queueMs: number // from the call to the first prefill step
   readonly prefillMs: number
   readonly decodeMs: number
+  readonly guessedTokens: number // by speculation …
+  readonly acceptedTokens: number // … and right
 }
 
 export interface NativeEnd {
@@ -109,6 +112,8 @@ export interface NativeStats {
   readonly cachedTokens: number // of those
   readonly computedTokens: number // of prompts, again after a return to the queue, too
   readonly generatedTokens: number
+  readonly guessedTokens: number
+  readonly acceptedTokens: number
   readonly pages: number
   readonly freePages: number
   readonly cachedPages: number

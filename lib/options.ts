@@ -13,18 +13,12 @@ import {
 import { badArgument, CriaError, unsupported } from './errors.js'
 import type { GrammarText } from './grammar.js'
 import { type GivenGrammar, grammarRules, toGrammar } from './grammar-options.js'
+import type { KernelLimits, KernelOp, KernelPlace, KernelRow } from './kernel-types.js'
 import { maxInt, type SamplingSettings, samplingRules, texts } from './sampling.js'
 import type { PreparedSchema } from './schema/option.js'
 import { nearestName } from './suggest.js'
 import { checkTools, type ToolSettings, toolRules } from './tools/declare.js'
-import type {
-  BenchmarkRow,
-  KernelLimits,
-  KernelOp,
-  KernelPlace,
-  KernelRow,
-  Progress
-} from './types.js'
+import type { BenchmarkRow, Progress } from './types.js'
 
 /** What decides how much memory a load takes, checked; 0 leaves the choice to the native side. */
 export interface Sizes {
@@ -50,6 +44,7 @@ export interface GenerateSettings extends SamplingSettings, ToolSettings {
   stop: readonly string[]
   banned: readonly string[]
   logprobs: number | undefined
+  speculation: 'lookup' | 'off'
   onOverflow: 'error' | 'shift'
   grammar: GrammarText | undefined // also of a regex or a schema
   priority: number
@@ -276,6 +271,7 @@ const generateTable: OptionTable<GivenSettings> = {
     stop: texts(true, []),
     banned: texts(true, []),
     logprobs: integer(0, 20, undefined),
+    speculation: oneOf('lookup', 'off'),
     onOverflow: oneOf('error', 'shift'),
     ...grammarRules,
     priority: integer(-100, 100, 0),

@@ -54,7 +54,7 @@ export interface Engine {
 export const nothing = {
   droppedMessages: 0,
   usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
-  timings: { queueMs: 0, prefillMs: 0, decodeMs: 0 }
+  timings: { queueMs: 0, prefillMs: 0, decodeMs: 0, guessedTokens: 0, acceptedTokens: 0 }
 }
 
 export class Request implements UpdateSink {
@@ -269,12 +269,14 @@ export function toSampling(settings: GenerateSettings): NativeSampling {
     seed,
     logitBias,
     logprobs,
+    speculation,
     ...same
   } = settings
   return {
     ...same,
     seed: seed ?? randomSeed(),
     logprobs: logprobs ?? -1,
+    lookup: speculation === 'lookup',
     logitBiasIds: Int32Array.from(logitBias.keys()),
     logitBiasValues: Float32Array.from(logitBias.values())
   }

@@ -24,6 +24,10 @@ export interface ModelStats {
     /** Prompt tokens computed; more than `prompt - cached` where requests had to start over. */
     readonly computed: number
     readonly generated: number
+    /** Tokens that speculation guessed … */
+    readonly guessed: number
+    /** … and how many of them were right. */
+    readonly accepted: number
   }
   /** `tokens.cached / tokens.prompt`; 0 where there was no prompt yet. */
   readonly cacheHitRate: number
@@ -62,7 +66,14 @@ export function toStats(stats: NativeStats): ModelStats {
   const { promptTokens: prompt, cachedTokens: cached, pages, freePages, cachedPages } = stats
   return {
     requests: { queued, running, paused, posted, finished, aborted, failed },
-    tokens: { prompt, cached, computed: stats.computedTokens, generated: stats.generatedTokens },
+    tokens: {
+      prompt,
+      cached,
+      computed: stats.computedTokens,
+      generated: stats.generatedTokens,
+      guessed: stats.guessedTokens,
+      accepted: stats.acceptedTokens
+    },
     cacheHitRate: prompt > 0 ? cached / prompt : 0,
     pages: {
       total: pages,

@@ -27,7 +27,7 @@ enum class Purpose : uint8_t { kGenerate, kEmbed, kScore };
 enum class Pooling : uint8_t { kMean, kLast };
 
 /// Where guesses at what follows may come from (engine/speculation.h).
-enum class Guesses : uint8_t { kNone, kLookup, kDraft, kAny };
+enum class Guesses : uint8_t { kNone, kLookup };
 
 struct Request {
   int32_t id = 0;  // the caller's name for it
@@ -45,7 +45,7 @@ struct Request {
   std::vector<std::string> stop;    // texts that end the generation and are left out of it
   std::vector<std::string> banned;  // texts that never come: their tokens are taken back
   int logprobs = -1;                // with so many alternatives for each token; -1: not wanted
-  Guesses guesses = Guesses::kAny;
+  Guesses guesses = Guesses::kNone;
   std::shared_ptr<const grammar::Grammar> grammar;  // what the text is held to; null: nothing
   int priority = 0;        // ahead of requests of less that came up to so many turns before
   int64_t timeout_ms = 0;  // from posting; 0: none

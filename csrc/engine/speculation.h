@@ -29,8 +29,8 @@ namespace cria {
 
 struct Task;
 
-/// Where guesses come from. Rates are kept for each of these apart.
-enum class GuessKind : uint8_t { kShortMatch, kLongMatch, kDraft };
+/// What guesses rest on. Rates are kept for each of these apart.
+enum class GuessKind : uint8_t { kShortMatch, kLongMatch };
 
 /// How likely the next guess is right, given that those before it are: a mean of what was seen that
 /// forgets, and begins as one half.
@@ -64,15 +64,12 @@ class StepCost {
 
 /// One request's part.
 struct Speculation {
-  explicit Speculation(Guesses from) : guesses(from) {}
-
   AcceptanceRate& rate() { return rates[static_cast<size_t>(kind)]; }
   /// Of the running step's guesses so many were right.
   void learn(int right_ones, int guessed) { rate().record(right_ones, guessed); }
 
-  const Guesses guesses;
   NgramLookup lookup;
-  std::array<AcceptanceRate, 3> rates;
+  std::array<AcceptanceRate, 2> rates;
   GuessKind kind = GuessKind::kShortMatch;  // of the running step's
   int idle = 0;                             // chances in a row that were left
   int patience = 0;                         // how many are, until the next try

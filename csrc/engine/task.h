@@ -32,7 +32,7 @@ struct Task {
         told(request->purpose == Purpose::kGenerate ? tokens.size() : 0) {
     if (request->grammar) constraint.emplace(request->grammar, request->trim_start);
     if (request->purpose == Purpose::kGenerate && request->guesses != Guesses::kNone)
-      speculation = std::make_unique<Speculation>(request->guesses);
+      speculation = std::make_unique<Speculation>();
   }
 
   /// Tokens whose keys and values are not in the cache yet.

@@ -224,6 +224,7 @@ std::shared_ptr<Request> to_request(const Napi::Value& value) {
   request->timeout_ms = to_whole(from.Get("timeoutMs"), "timeoutMs", 0, INT32_MAX);
   request->cache_key = to_text(from.Get("cacheKey"), "cacheKey");
   request->sampling = to_sampling(from);
+  if (to_bool(from.Get("lookup"), "lookup")) request->guesses = Guesses::kLookup;
   request->stop = to_texts(from.Get("stop"), "stop");
   request->banned = to_texts(from.Get("banned"), "banned");
   request->logprobs =

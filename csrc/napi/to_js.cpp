@@ -78,6 +78,8 @@ Napi::Value from_end(Napi::Env env, const End& end) {
   timings.Set("queueMs", end.timings.queue_ms);
   timings.Set("prefillMs", end.timings.prefill_ms);
   timings.Set("decodeMs", end.timings.decode_ms);
+  timings.Set("guessedTokens", end.timings.guessed);
+  timings.Set("acceptedTokens", end.timings.accepted);
   const Napi::Object out = Napi::Object::New(env);
   out.Set("reason", reason_name(end.reason));
   out.Set("usage", usage);
@@ -196,6 +198,8 @@ Napi::Value from_stats(Napi::Env env, const Stats& stats) {
   out.Set("cachedTokens", from_count(env, stats.cached_tokens));
   out.Set("computedTokens", from_count(env, stats.computed_tokens));
   out.Set("generatedTokens", from_count(env, stats.generated_tokens));
+  out.Set("guessedTokens", from_count(env, stats.guessed_tokens));
+  out.Set("acceptedTokens", from_count(env, stats.accepted_tokens));
   out.Set("pages", stats.pages);
   out.Set("freePages", stats.free_pages);
   out.Set("cachedPages", stats.cached_pages);

@@ -117,6 +117,12 @@ export const generateFlags: readonly Flag[] = [
     value: 'NAMES',
     help: 'stages of sampling in order, such as "topK;temperature"'
   },
+  {
+    name: 'speculation',
+    kind: 'text',
+    value: 'MODE',
+    help: 'lookup (default): several tokens a step where text repeats; off'
+  },
   { name: 'stop', kind: 'list', value: 'TEXT', help: 'ends the text; may be given several times' },
   { name: 'ban', kind: 'list', value: 'TEXT', help: 'never comes; may be given several times' }
 ]
@@ -156,6 +162,8 @@ export function toGenerateOptions(args: Arguments): GenerateOptions {
   for (const { name, option } of listFlags) {
     if (args.has(name)) setChecked(options, { name, option }, args.list(name), checkGenerate)
   }
+  const speculation = { name: 'speculation', option: 'speculation' } as const
+  setChecked(options, speculation, args.text('speculation'), checkGenerate)
   const order = args.text('samplers')?.split(/[;,]/)
   setChecked(options, { name: 'samplers', option: 'samplers' }, order, checkGenerate)
   return options

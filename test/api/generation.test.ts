@@ -85,6 +85,8 @@ test('awaiting gives the whole result', async () => {
       queueMs: 1,
       prefillMs: 20,
       decodeMs: 8,
+      guessedTokens: 3,
+      acceptedTokens: 2,
       prefillTokensPerSecond: 300,
       decodeTokensPerSecond: 500
     },
@@ -365,7 +367,7 @@ test('updates of one delivery reach the requests they belong to', async () => {
   const end = {
     reason: 'stop' as const,
     usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 },
-    timings: { queueMs: 0, prefillMs: 0, decodeMs: 0 }
+    timings: { queueMs: 0, prefillMs: 0, decodeMs: 0, guessedTokens: 0, acceptedTokens: 0 }
   }
   model.router.deliver([
     { request: 2, text: 'two', tokens: [2] },

@@ -27,7 +27,14 @@ test('figures of the native side take their places', () => {
     aborted: 1,
     failed: 1
   })
-  expect(stats.tokens).toEqual({ prompt: 100, cached: 25, computed: 80, generated: 30 })
+  expect(stats.tokens).toEqual({
+    prompt: 100,
+    cached: 25,
+    computed: 80,
+    generated: 30,
+    guessed: 6,
+    accepted: 4
+  })
   expect(stats.cacheHitRate).toBe(0.25)
   expect(stats.pages).toEqual({ total: 16, free: 9, used: 3, cached: 4, tokens: 32 })
   expect(toStats({ ...new FakeModel().stats(), promptTokens: 0 }).cacheHitRate).toBe(0)

@@ -103,7 +103,9 @@ test('sizes, timings and texts for a terminal', () => {
     prefillMs: 1,
     decodeMs: 1,
     prefillTokensPerSecond: 310,
-    decodeTokensPerSecond: 1520.34
+    decodeTokensPerSecond: 1520.34,
+    guessedTokens: 0,
+    acceptedTokens: 0
   }
   const usage = { promptTokens: 12, cachedTokens: 3, completionTokens: 64 }
   expect(

@@ -103,7 +103,7 @@ TEST(speculation_changes_no_token) {
   for (int i = 0; i < 12; ++i) {
     const float temperature = i % 3 == 0 ? 0 : 0.4f * static_cast<float>(i % 3);
     ids[i] = crowded.post(request_of(periodic(i, 3 + i, 20 + 9 * i),
-                                     i % 4 == 3 ? Guesses::kNone : Guesses::kAny, temperature));
+                                     i % 4 == 3 ? Guesses::kNone : Guesses::kLookup, temperature));
   }
   for (int i = 0; i < 12; ++i) CHECK(crowded.wait(ids[i]).tokens == want[i].tokens);
   CHECK(crowded.engine->stats().accepted_tokens > 0);
@@ -122,20 +122,21 @@ TEST(guesses_stop_where_the_text_does) {
         (banned ? request->banned : request->stop).push_back(free.text.substr(at, 6));
         return request;
       };
-      const Heard want = plain.ask(make(Guesses::kNone)), got = guessing.ask(make(Guesses::kAny));
+      const Heard want = plain.ask(make(Guesses::kNone)),
+                  got = guessing.ask(make(Guesses::kLookup));
       CHECK_EQ(got.text, want.text);
       CHECK(got.tokens == want.tokens);
       CHECK(got.end->reason == want.end->reason);
     }
   }
   for (int most = 1; most < 20; ++most) {
-    const Heard got = guessing.ask(request_of(prompt, Guesses::kAny, 0, most));
+    const Heard got = guessing.ask(request_of(prompt, Guesses::kLookup, 0, most));
     CHECK_EQ(got.tokens.size(), static_cast<size_t>(most));
     CHECK(std::equal(got.tokens.begin(), got.tokens.end(), free.tokens.begin()));
   }
   // Until the context is full.
   const Heard want = plain.ask(request_of(prompt, Guesses::kNone, 0, 0));
-  const Heard got = guessing.ask(request_of(prompt, Guesses::kAny, 0, 0));
+  const Heard got = guessing.ask(request_of(prompt, Guesses::kLookup, 0, 0));
   CHECK(got.tokens == want.tokens);
 }
 
@@ -149,7 +150,7 @@ TEST(guesses_leave_nothing_in_the_cache) {
       request->sequence = 1;
       return request;
     };
-    const Heard want = plain.ask(make(Guesses::kNone)), got = guessing.ask(make(Guesses::kAny));
+    const Heard want = plain.ask(make(Guesses::kNone)), got = guessing.ask(make(Guesses::kLookup));
     CHECK(got.tokens == want.tokens);
     CHECK_EQ(got.end->usage.cached_tokens, want.end->usage.cached_tokens);
     prompt.insert(prompt.end(), want.tokens.begin(), want.tokens.end());
@@ -165,7 +166,7 @@ TEST(guessed_tokens_have_their_own_logprobs) {
     request->logprobs = 2;
     return request;
   };
-  const Heard want = plain.ask(make(Guesses::kNone)), got = guessing.ask(make(Guesses::kAny));
+  const Heard want = plain.ask(make(Guesses::kNone)), got = guessing.ask(make(Guesses::kLookup));
   CHECK(got.end->timings.accepted > 0);
   CHECK_EQ(got.logprobs.size(), want.logprobs.size());
   for (size_t i = 0; i < got.logprobs.size(); ++i) {

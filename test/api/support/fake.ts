@@ -106,6 +106,8 @@ export class FakeModel implements NativeModel {
       cachedTokens: 25,
       computedTokens: 80,
       generatedTokens: 30,
+      guessedTokens: 6,
+      acceptedTokens: 4,
       pages: 16,
       freePages: 9,
       cachedPages: 4,
@@ -134,7 +136,7 @@ export class FakeModel implements NativeModel {
   step(id: number, text: string, end?: Partial<NativeEnd>): void {
     const tokens = Array.from(text, (character) => (character.codePointAt(0) ?? 0) % 100)
     const usage = { promptTokens: 10, cachedTokens: 4, completionTokens: 5 }
-    const timings = { queueMs: 1, prefillMs: 20, decodeMs: 8 }
+    const timings = { queueMs: 1, prefillMs: 20, decodeMs: 8, guessedTokens: 3, acceptedTokens: 2 }
     const last = end && { reason: 'stop' as const, usage, timings, ...end }
     this.router.deliver([{ request: id, text, tokens, ...(last ? { end: last } : {}) }])
   }
