@@ -47,6 +47,7 @@ test('absent options take the documented defaults', () => {
     banned: [],
     stop: [],
     logitBias: new Map(),
+    speculation: 'lookup',
     onOverflow: 'error',
     priority: 0,
     timeout: 0,
