@@ -111,12 +111,15 @@ export function real(min: number, max: number, fallback: number): Rule<number> {
   }
 }
 
-/** One of two words, the first of them where it is absent. */
-export function oneOf<A extends string, B extends string>(first: A, second: B): Rule<A | B> {
+/** One of these names, the first of them where none is given. */
+export function oneOf<const T extends readonly [string, string, ...string[]]>(
+  ...names: T
+): Rule<T[number]> {
+  const quoted = names.map((name) => `'${name}'`)
   return {
-    expected: `'${first}' or '${second}'`,
-    fallback: first,
-    accept: (value) => (value === first || value === second ? (value as A | B) : undefined)
+    expected: `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`,
+    fallback: names[0],
+    accept: (value) => names.find((name) => name === value)
   }
 }
 

@@ -21,7 +21,7 @@ export interface NativeSegment {
 export interface NativeSampling extends Omit<SamplingSettings, 'seed' | 'logitBias'> {
   readonly maxTokens: number // 0: until the context is full
   readonly seed: bigint // 64 bits
-  readonly lookup: boolean // guess by what was there before
+  readonly speculation: 'auto' | 'lookup' | 'off'
   readonly stop: readonly string[]
   readonly banned: readonly string[]
   readonly logprobs: number // alternatives of each token; -1: none are wanted at all
@@ -148,6 +148,7 @@ export interface NativeModelInfo {
   readonly weightBytes: number
   readonly kvBytes: number
   readonly scratchBytes: number
+  readonly draftBytes: number // all of a draft model; 0: none
 }
 
 export interface NativeVocab {
@@ -221,6 +222,7 @@ export interface NativeLoadOptions {
   readonly kvType: 'f16' | 'q8_0'
   readonly mapped: boolean // weights stay in the file
   readonly maxQueue?: number // requests that may wait; absent: any number
+  readonly draft?: string // path of a draft model
   readonly kernels: string // table name; '': best
 }
 
@@ -228,6 +230,7 @@ export interface NativeEstimate {
   readonly weightBytes: number
   readonly kvBytes: number
   readonly scratchBytes: number
+  readonly draftBytes: number // all of a draft model; 0: none
   readonly totalBytes: number
   readonly contextSize: number
   readonly availableBytes: number // of this machine (or its container), now

@@ -16,6 +16,7 @@ import { type GivenGrammar, grammarRules, toGrammar } from './grammar-options.js
 import type { KernelLimits, KernelOp, KernelPlace, KernelRow } from './kernel-types.js'
 import { maxInt, type SamplingSettings, samplingRules, texts } from './sampling.js'
 import type { PreparedSchema } from './schema/option.js'
+import { resolveSource } from './source.js'
 import { nearestName } from './suggest.js'
 import { checkTools, type ToolSettings, toolRules } from './tools/declare.js'
 import type { BenchmarkRow, Progress } from './types.js'
@@ -29,6 +30,7 @@ export interface Sizes {
   sequences: number
   kvType: 'f16' | 'q8_0'
   mapped: boolean
+  draft: string | undefined // path of a draft model
 }
 
 /** Load options, checked. */
@@ -44,7 +46,7 @@ export interface GenerateSettings extends SamplingSettings, ToolSettings {
   stop: readonly string[]
   banned: readonly string[]
   logprobs: number | undefined
-  speculation: 'lookup' | 'off'
+  speculation: 'auto' | 'lookup' | 'off'
   onOverflow: 'error' | 'shift'
   grammar: GrammarText | undefined // also of a regex or a schema
   priority: number
@@ -76,6 +78,14 @@ const devices: Rule<'cpu'> = {
   }
 }
 
+/** A model file besides the one that is loaded. */
+const modelPath: Rule<string | undefined> = {
+  expected: 'the path or file URL of a GGUF file',
+  fallback: undefined,
+  accept: (value) =>
+    value instanceof URL || typeof value === 'string' ? resolveSource(value) : undefined
+}
+
 const sizes = {
   devices,
   threads: integer(1, 256, 0),
@@ -83,7 +93,8 @@ const sizes = {
   batchSize: integer(1, 65_536, 0),
   sequences: integer(1, 4096, 0),
   kvType: oneOf('f16', 'q8_0'),
-  mapped: yesOrNo(false)
+  mapped: yesOrNo(false),
+  draft: modelPath
 }
 
 const loadTable: OptionTable<LoadSettings> = {
@@ -271,7 +282,7 @@ const generateTable: OptionTable<GivenSettings> = {
     stop: texts(true, []),
     banned: texts(true, []),
     logprobs: integer(0, 20, undefined),
-    speculation: oneOf('lookup', 'off'),
+    speculation: oneOf('auto', 'lookup', 'off'),
     onOverflow: oneOf('error', 'shift'),
     ...grammarRules,
     priority: integer(-100, 100, 0),

@@ -269,14 +269,12 @@ export function toSampling(settings: GenerateSettings): NativeSampling {
     seed,
     logitBias,
     logprobs,
-    speculation,
     ...same
   } = settings
   return {
     ...same,
     seed: seed ?? randomSeed(),
     logprobs: logprobs ?? -1,
-    lookup: speculation === 'lookup',
     logitBiasIds: Int32Array.from(logitBias.keys()),
     logitBiasValues: Float32Array.from(logitBias.values())
   }

@@ -42,8 +42,11 @@ export function localPath(path: unknown, what: string): string {
 export function toNative(
   sizes: Sizes & Partial<Pick<LoadSettings, 'maxQueue'>>
 ): NativeLoadOptions {
-  const { threads, contextSize, batchSize, sequences, kvType, mapped, maxQueue } = sizes
+  const { threads, contextSize, batchSize, sequences, kvType, mapped, draft, maxQueue } = sizes
   const kernels = process.env.CRIA_CPU ?? ''
-  const queue = maxQueue === undefined ? {} : { maxQueue }
-  return { threads, contextSize, batchSize, sequences, kvType, mapped, kernels, ...queue }
+  const given = {
+    ...(maxQueue === undefined ? {} : { maxQueue }),
+    ...(draft === undefined ? {} : { draft })
+  }
+  return { threads, contextSize, batchSize, sequences, kvType, mapped, kernels, ...given }
 }

@@ -52,6 +52,11 @@ export interface LoadOptions {
    */
   mapped?: boolean | undefined
   /**
+   * A smaller model of the same vocabulary, a path or file URL, that guesses what this one will say:
+   * docs/speculation.md. ERR_CRIA_BAD_ARGUMENT for another vocabulary. Its weights are loaded first.
+   */
+  draft?: string | URL | undefined
+  /**
    * Most requests that may wait for their turn; the next one rejects with ERR_CRIA_QUEUE_FULL.
    * 0: none waits. Default: no limit.
    */
@@ -100,10 +105,11 @@ export interface GenerateOptions extends SamplingOptions, ToolOptions {
    */
   priority?: number | undefined
   /**
-   * Whether several tokens are tried in one step where the text seems to repeat what was there before
-   * (`'lookup'`, default), or never (`'off'`). The text is the same, token for token: docs/speculation.md.
+   * What guesses at the next tokens come from, several of which are tried in one step: `'lookup'` where
+   * the text seems to repeat what was there before, `'auto'` (default) there and from the draft model
+   * where there is one, `'off'` never. The text is the same, token for token: docs/speculation.md.
    */
-  speculation?: 'lookup' | 'off' | undefined
+  speculation?: 'auto' | 'lookup' | 'off' | undefined
   /** Milliseconds after which the generation, waiting or running, rejects with ERR_CRIA_TIMEOUT. */
   timeout?: number | undefined
   /** Cached beginnings of prompts are shared among requests of the same key alone. Default `''`. */
@@ -258,6 +264,8 @@ export interface ModelInfo {
   readonly weightBytes: number
   readonly kvBytes: number
   readonly scratchBytes: number
+  /** All that the draft model takes; 0 where there is none. */
+  readonly draftBytes: number
 }
 
 /** What a load would take, in bytes. */
@@ -265,6 +273,8 @@ export interface Estimate {
   readonly weightBytes: number
   readonly kvBytes: number
   readonly scratchBytes: number
+  /** All that the draft model takes; 0 where there is none. */
+  readonly draftBytes: number
   readonly totalBytes: number
   /** Tokens of context that the estimate is for. */
   readonly contextSize: number

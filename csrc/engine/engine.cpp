@@ -34,6 +34,14 @@ void check_texts(const Request& request) {
          ", got ", request.logprobs);
 }
 
+std::unique_ptr<Drafter> make_drafter(LoadedModel& model) {
+  if (!model.draft) return nullptr;
+  const auto bytes = [](const LoadedModel& of) {
+    return static_cast<double>(of.plan.weight_bytes);
+  };
+  return std::make_unique<Drafter>(*model.draft, bytes(*model.draft) / bytes(model));
+}
+
 }  // namespace
 
 Engine::Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink, size_t max_queue)
@@ -47,6 +55,8 @@ Engine::Engine(std::unique_ptr<LoadedModel> model, UpdateSink& sink, size_t max_
                  [this](int32_t from, int32_t to) {
                    model_->cache.copy_page(*model_->backend, from, to);
                  }),
+      drafter_(make_drafter(*model_)),
+      speculator_(drafter_.get()),
       logits_(static_cast<size_t>(model_->plan.limits.logit_rows) *
               static_cast<size_t>(model_->config.vocab)) {
   record_state();

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/drafter.h"
 #include "engine/loaded_model.h"
 #include "engine/request.h"
 #include "engine/scheduler.h"
@@ -105,6 +106,7 @@ class Engine {
   UpdateSink& sink_;
   const size_t max_queue_;
   Scheduler scheduler_;
+  const std::unique_ptr<Drafter> drafter_;  // null: the model has no draft
   Speculator speculator_;
   Step step_;
   std::vector<float> logits_;    // [logit_rows × V]

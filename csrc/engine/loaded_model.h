@@ -27,29 +27,37 @@ struct LoadOptions {
   KvType kv_type = KvType::kF16;
   size_t max_queue = SIZE_MAX;  // requests that may wait
   bool time_steps = true;       // false: guesses do not depend on what steps take, for tests
+  std::filesystem::path draft;  // a smaller model of the same vocabulary that guesses; empty: none
 };
 
 inline constexpr int kDefaultBatch = 512;
 /// Most requests computed at once.
 inline constexpr int kMaxRunning = 32;
+/// Most tokens of a step of a draft model: it catches up with a prompt in chunks of this size.
+inline constexpr int kDraftBatch = 128;
 
 /// What loading would take, worked out from the header alone.
 struct MemoryPlan {
   uint64_t weight_bytes = 0;
   uint64_t kv_bytes = 0;
   uint64_t scratch_bytes = 0;
+  uint64_t draft_bytes = 0;  // all of a draft model
   int context_size = 0;
   int pages = 0;
   KvType kv_type = KvType::kF16;
   BatchLimits limits;
 
-  uint64_t total() const { return weight_bytes + kv_bytes + scratch_bytes; }
+  uint64_t total() const { return weight_bytes + kv_bytes + scratch_bytes + draft_bytes; }
 };
 
 /// Throws kBadArgument for an option out of range, and what the checks of model/ throw.
 /// `available`: bytes that may be taken; only bounds the default context.
 MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backend& backend,
                        const LoadOptions& options, uint64_t available);
+
+/// The plan of `LoadedModel::load`, from the headers of the model and of its draft.
+MemoryPlan plan_load(const std::filesystem::path& path, const LoadOptions& options,
+                     uint64_t available);
 
 /// The cache that a network wants.
 KvShape kv_shape(const Config& config, KvType type);
@@ -61,7 +69,8 @@ uint64_t cache_bytes(const Backend& backend, const KvShape& shape, int64_t pages
 class LoadedModel {
  public:
   /// Reads header, tokenizer and weights. Throws kOutOfMemory with needed and available bytes
-  /// before anything large is allocated, kAborted where `progress` said to stop.
+  /// before anything large is allocated, kAborted where `progress` said to stop, kBadArgument for a
+  /// draft of another vocabulary. A draft is loaded first, and `progress` told of it likewise.
   static std::unique_ptr<LoadedModel> load(const std::filesystem::path& path,
                                            const LoadOptions& options, const LoadProgress& progress,
                                            uint64_t available);
@@ -77,6 +86,7 @@ class LoadedModel {
   const ModelIdentity identity;
   const std::unique_ptr<Communicator> comm;
   Transformer transformer;
+  const std::unique_ptr<LoadedModel> draft;  // null: none
 
  private:
   struct Parts;

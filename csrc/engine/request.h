@@ -27,7 +27,8 @@ enum class Purpose : uint8_t { kGenerate, kEmbed, kScore };
 enum class Pooling : uint8_t { kMean, kLast };
 
 /// Where guesses at what follows may come from (engine/speculation.h).
-enum class Guesses : uint8_t { kNone, kLookup };
+/// kAll: lookups, and the draft model where there is one and they find nothing.
+enum class Guesses : uint8_t { kNone, kLookup, kAll };
 
 struct Request {
   int32_t id = 0;  // the caller's name for it

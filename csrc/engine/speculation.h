@@ -11,9 +11,11 @@
 // drawn. So the text is the same, token for token, whatever is guessed and also at a temperature; a
 // guess x is right with probability p(x), the most that any exact test can give a fixed guess.
 //
-// How many are made: as many as make most tokens per millisecond of all requests in the step, by
-// the share of guesses that proved right (per request and kind) and by what steps of so many rows
-// took. Where none pay, none are made, but for a try now and then.
+// Where the text repeats what was there before, that is the guess; else a draft model makes it, if
+// there is one and the request wants it. How many are made: as many as make most tokens per
+// millisecond of all requests in the step, by the share of guesses that proved right (per request
+// and kind) and by what steps of so many rows took, of the model and of the draft. Where none pay,
+// none are made, but for a try now and then.
 #pragma once
 
 #include <array>
@@ -22,15 +24,17 @@
 #include <span>
 #include <vector>
 
+#include "engine/drafter.h"
 #include "engine/ngram_lookup.h"
 #include "engine/request.h"
+#include "engine/step_cost.h"
 
 namespace cria {
 
 struct Task;
 
 /// What guesses rest on. Rates are kept for each of these apart.
-enum class GuessKind : uint8_t { kShortMatch, kLongMatch };
+enum class GuessKind : uint8_t { kShortMatch, kLongMatch, kDraft };
 
 /// How likely the next guess is right, given that those before it are: a mean of what was seen that
 /// forgets, and begins as one half.
@@ -47,21 +51,6 @@ class AcceptanceRate {
   double right_ = 0, tested_ = 0;
 };
 
-/// What steps cost by their rows, from those that had no prompt in them.
-class StepCost {
- public:
-  static constexpr int kMostRows = 64;
-
-  void record(int rows, double ms);
-  /// Milliseconds of a step of so many rows; in units of a step of one before any was seen.
-  double of(int rows) const;
-
- private:
-  static constexpr double kNew = 0.2;    // weight of the newest
-  static constexpr double kSlope = 0.1;  // what a row adds to a step of one, where none was seen
-  std::array<double, kMostRows + 1> ms_{};
-};
-
 /// One request's part.
 struct Speculation {
   AcceptanceRate& rate() { return rates[static_cast<size_t>(kind)]; }
@@ -69,7 +58,7 @@ struct Speculation {
   void learn(int right_ones, int guessed) { rate().record(right_ones, guessed); }
 
   NgramLookup lookup;
-  std::array<AcceptanceRate, 2> rates;
+  std::array<AcceptanceRate, 3> rates;
   GuessKind kind = GuessKind::kShortMatch;  // of the running step's
   int idle = 0;                             // chances in a row that were left
   int patience = 0;                         // how many are, until the next try
@@ -81,6 +70,9 @@ class Speculator {
   /// Most guesses of one request in a step.
   static constexpr int kMostGuesses = 16;
 
+  /// `drafter` outlives the object; null: guesses come from lookups alone.
+  explicit Speculator(Drafter* drafter = nullptr) : drafter_(drafter) {}
+
   /// Decides on the guesses of the coming step, for those of `running` that want any. `rows`: most
   /// rows of logits in a step; `context`: most tokens of a sequence.
   void propose(std::span<Task* const> running, int rows, int context);
@@ -88,15 +80,22 @@ class Speculator {
   void record_step(int rows, double ms) { cost_.record(rows, ms); }
 
  private:
+  /// The coming step, so far.
   struct Load {
-    int rows = 0;       // of the step so far
-    double tokens = 0;  // expected of it
+    int rows = 0;
+    double tokens = 0;    // expected of it
+    int rounds = 0;       // of the draft model before it
+    double round_ms = 0;  // what one of these takes
   };
 
-  void look_up(Task& task, int most, Load& load);
+  bool look_up(Task& task, int most, Load& load);
+  int plan(Speculation& speculation, int most, Load& load) const;
   int worthwhile(Speculation& speculation, int most, const Load& load) const;
+  double ms(const Load& load, int more_rows, int rounds) const;
+  double least_probability(const Load& load) const;
 
   StepCost cost_;
+  Drafter* drafter_;
 };
 
 }  // namespace cria

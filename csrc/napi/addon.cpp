@@ -64,14 +64,7 @@ Napi::Value estimate(const Napi::CallbackInfo& info) {
     const uint64_t available = available_memory();
     return Environment::of(info.Env())
         .run_async(
-            info.Env(),
-            [path, options, available] {
-              const gguf::File file = gguf::File::open(path);
-              const Config config = read_checked_config(file);
-              // Each thread has working memory of its own, so the plan is that of a real backend.
-              const auto backend = make_backend(options.device);
-              return plan_memory(file, config, *backend, options, available);
-            },
+            info.Env(), [path, options, available] { return plan_load(path, options, available); },
             [available](Napi::Env env, const MemoryPlan& plan) {
               return from_plan(env, plan, available);
             });

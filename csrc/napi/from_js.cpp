@@ -160,6 +160,15 @@ KvType to_kv_type(const Napi::Value& value) {
   fail(ErrorCode::kBadArgument, "kvType: expected \"f16\" or \"q8_0\", got \"", name, "\"");
 }
 
+Guesses to_guesses(const Napi::Value& value) {
+  const std::string name = to_text(value, "speculation");
+  if (name == "auto") return Guesses::kAll;
+  if (name == "lookup") return Guesses::kLookup;
+  if (name == "off") return Guesses::kNone;
+  fail(ErrorCode::kBadArgument, "speculation: expected \"auto\", \"lookup\" or \"off\", got \"",
+       name, "\"");
+}
+
 LoadOptions to_load_options(const Napi::Value& value) {
   const Napi::Object from = to_object(value, "options");
   const auto whole = [&](const char* key) {
@@ -172,6 +181,8 @@ LoadOptions to_load_options(const Napi::Value& value) {
   options.batch_size = whole("batchSize");
   options.sequences = whole("sequences");
   options.kv_type = to_kv_type(from.Get("kvType"));
+  if (const Napi::Value draft = from.Get("draft"); !draft.IsUndefined())
+    options.draft = to_path(draft);
   const Napi::Value queue = from.Get("maxQueue");
   if (!queue.IsUndefined())
     options.max_queue = static_cast<size_t>(to_whole(queue, "maxQueue", 0, INT32_MAX));
@@ -224,7 +235,7 @@ std::shared_ptr<Request> to_request(const Napi::Value& value) {
   request->timeout_ms = to_whole(from.Get("timeoutMs"), "timeoutMs", 0, INT32_MAX);
   request->cache_key = to_text(from.Get("cacheKey"), "cacheKey");
   request->sampling = to_sampling(from);
-  if (to_bool(from.Get("lookup"), "lookup")) request->guesses = Guesses::kLookup;
+  request->guesses = to_guesses(from.Get("speculation"));
   request->stop = to_texts(from.Get("stop"), "stop");
   request->banned = to_texts(from.Get("banned"), "banned");
   request->logprobs =

@@ -240,6 +240,7 @@ Napi::Value from_info(Napi::Env env, const LoadedModel& model, const std::string
   out.Set("weightBytes", from_count(env, model.plan.weight_bytes));
   out.Set("kvBytes", from_count(env, model.plan.kv_bytes));
   out.Set("scratchBytes", from_count(env, model.plan.scratch_bytes));
+  out.Set("draftBytes", from_count(env, model.plan.draft_bytes));
   return out;
 }
 
@@ -248,6 +249,7 @@ Napi::Value from_plan(Napi::Env env, const MemoryPlan& plan, uint64_t available)
   out.Set("weightBytes", from_count(env, plan.weight_bytes));
   out.Set("kvBytes", from_count(env, plan.kv_bytes));
   out.Set("scratchBytes", from_count(env, plan.scratch_bytes));
+  out.Set("draftBytes", from_count(env, plan.draft_bytes));
   out.Set("totalBytes", from_count(env, plan.total()));
   out.Set("contextSize", plan.context_size);
   out.Set("availableBytes", from_count(env, available));

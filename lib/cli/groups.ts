@@ -94,6 +94,14 @@ const mappedFlag: Flag = {
   help: 'compute on the file itself: less memory, slower'
 }
 
+/** Of commands that generate. */
+export const draftFlag: Flag = {
+  name: 'draft',
+  kind: 'text',
+  value: 'FILE',
+  help: 'a smaller model of the same vocabulary that guesses ahead'
+}
+
 export const loadFlags: readonly Flag[] = [modelFlag, ...loadNumbers, kvTypeFlag, mappedFlag]
 
 export const generateFlags: readonly Flag[] = [
@@ -121,7 +129,7 @@ export const generateFlags: readonly Flag[] = [
     name: 'speculation',
     kind: 'text',
     value: 'MODE',
-    help: 'lookup (default): several tokens a step where text repeats; off'
+    help: 'what guesses ahead: auto (default), lookup (where text repeats) or off'
   },
   { name: 'stop', kind: 'list', value: 'TEXT', help: 'ends the text; may be given several times' },
   { name: 'ban', kind: 'list', value: 'TEXT', help: 'never comes; may be given several times' }
@@ -146,6 +154,7 @@ export function toLoadOptions(args: Arguments): LoadOptions {
   for (const flag of loadNumbers) setChecked(options, flag, args.number(flag.name), checkLoad)
   const kvType = { name: 'kv-type', option: 'kvType' } as const
   setChecked(options, kvType, args.text('kv-type'), checkLoad)
+  setChecked(options, { name: 'draft', option: 'draft' }, args.text('draft'), checkLoad)
   if (args.has('mapped')) options.mapped = true
   return options
 }

@@ -13,6 +13,7 @@ import type { Command } from './command.js'
 import { exitCodes, UsageError } from './exit.js'
 import type { Arguments } from './flags.js'
 import {
+  draftFlag,
   generateFlags,
   grammarFlags,
   loadFlags,
@@ -39,6 +40,7 @@ standard error.
 Ctrl-C ends the generation: what came is printed, the exit code is 130.`,
   flags: [
     ...loadFlags,
+    draftFlag,
     ...generateFlags,
     ...grammarFlags,
     { name: 'chat', kind: 'switch', help: 'PROMPT is a message: answer it in the chat format' },

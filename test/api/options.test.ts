@@ -47,7 +47,7 @@ test('absent options take the documented defaults', () => {
     banned: [],
     stop: [],
     logitBias: new Map(),
-    speculation: 'lookup',
+    speculation: 'auto',
     onOverflow: 'error',
     priority: 0,
     timeout: 0,
