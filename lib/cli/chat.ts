@@ -4,7 +4,14 @@ import { CriaError, type GenerateOptions, type Generation, type Session } from '
 import type { Command } from './command.js'
 import { exitCodes } from './exit.js'
 import type { Arguments } from './flags.js'
-import { generateFlags, loadFlags, quietFlag, toGenerateOptions, toLoadOptions } from './groups.js'
+import {
+  draftFlag,
+  generateFlags,
+  loadFlags,
+  quietFlag,
+  toGenerateOptions,
+  toLoadOptions
+} from './groups.js'
 import { loadModel } from './load.js'
 import { hasReader, note, print, timingsLine } from './output.js'
 
@@ -17,6 +24,7 @@ export const chatCommand: Command = {
 conversation.`,
   flags: [
     ...loadFlags,
+    draftFlag,
     ...generateFlags,
     { name: 'system', kind: 'text', value: 'TEXT', help: 'what the model is told beforehand' },
     quietFlag

@@ -362,6 +362,7 @@ test('an estimate is what the model then says', async () => {
   const { weightBytes, kvBytes, scratchBytes, contextSize } = loaded.info
   expect(estimate).toMatchObject({ weightBytes, kvBytes, scratchBytes, contextSize })
   expect(estimate.totalBytes).toBe(weightBytes + kvBytes + scratchBytes)
+  expect(estimate.draftBytes).toBe(0)
   expect(estimate.availableBytes).toBeGreaterThan(1e6)
 })
 

@@ -56,6 +56,6 @@ test('schemas, streams with and without guesses, and aborts share a batch', asyn
 test('a wrong value is refused', async () => {
   await using model = await Model.load()
   await expect(
-    model.generate('x', { speculation: 'draft' as 'off' }).then(() => {})
+    model.generate('x', { speculation: 'ahead' as 'off' }).then(() => {})
   ).rejects.toMatchObject({ code: 'ERR_CRIA_BAD_ARGUMENT', message: /speculation/ })
 })

@@ -90,6 +90,9 @@ class Rig {
   std::unique_ptr<Engine> engine;
 };
 
+/// Of a text that is cancelled before it is at its end, however late this thread is woken for that.
+const TinyShape kEndless = {.context = 1 << 16};
+
 ErrorCode error_of(const Collector::Result& result) {
   CHECK(result.end->reason == FinishReason::kError);
   return result.end->error ? result.end->error->code() : ErrorCode::kBackend;
@@ -174,7 +177,7 @@ TEST(engine_keeps_a_conversations_cache) {
 }
 
 TEST(engine_cancels_before_during_and_after) {
-  Rig rig;
+  Rig rig({}, kEndless);
   const auto running = rig.post(1, {1, 50}, 0);
   rig.sink.wait_for_tokens(1, 3);
   rig.engine->cancel(*running);
@@ -316,7 +319,7 @@ TEST(engine_reports_logits_that_are_no_numbers) {
 }
 
 TEST(engine_counts_what_it_does) {
-  Rig rig;
+  Rig rig({}, kEndless);
   rig.ask(1, prompt_of(1, 40), 10, 7);
   std::vector<int32_t> prompt = prompt_of(1, 40);
   prompt.push_back(77);
