@@ -99,7 +99,7 @@ export const draftFlag: Flag = {
   name: 'draft',
   kind: 'text',
   value: 'FILE',
-  help: 'a smaller model of the same vocabulary that guesses ahead'
+  help: 'a smaller model of this vocabulary that guesses ahead'
 }
 
 export const loadFlags: readonly Flag[] = [modelFlag, ...loadNumbers, kvTypeFlag, mappedFlag]
@@ -129,7 +129,7 @@ export const generateFlags: readonly Flag[] = [
     name: 'speculation',
     kind: 'text',
     value: 'MODE',
-    help: 'what guesses ahead: auto (default), lookup (where text repeats) or off'
+    help: 'what guesses ahead: auto (default), lookup or off'
   },
   { name: 'stop', kind: 'list', value: 'TEXT', help: 'ends the text; may be given several times' },
   { name: 'ban', kind: 'list', value: 'TEXT', help: 'never comes; may be given several times' }

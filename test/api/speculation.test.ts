@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest'
+import { pathToFileURL } from 'node:url'
+import { describe, expect, test } from 'vitest'
 import { Model } from '../../lib/index.js'
+import { demoModel as demo } from '../../lib/source.js'
+import { stories } from './support/built.js'
 
 const line = 'The quick brown fox tells a long story to the small red bird. '
 const prompt = line.repeat(6) + line.slice(0, 20)
@@ -58,4 +61,66 @@ test('a wrong value is refused', async () => {
   await expect(
     model.generate('x', { speculation: 'ahead' as 'off' }).then(() => {})
   ).rejects.toMatchObject({ code: 'ERR_CRIA_BAD_ARGUMENT', message: /speculation/ })
+})
+
+describe('a draft model', () => {
+  const options = (temperature: number) => ({ maxTokens: 60, temperature, seed: 7 })
+  const begin = 'Once upon a time there was'
+
+  test('leaves the text as it is', async () => {
+    // The demo model guesses what it will say itself: the best draft there is.
+    await using model = await Model.load(demo, { draft: demo })
+    await using plain = await Model.load()
+    expect(model.info.draftBytes).toBeGreaterThan(model.info.weightBytes)
+    for (const temperature of [0, 0.8]) {
+      const want = await plain.generate(begin, options(temperature))
+      const got = await model.generate(begin, options(temperature))
+      expect(got.text).toBe(want.text)
+      expect(got.tokens).toEqual(want.tokens)
+    }
+    const { guessed, accepted } = model.stats().tokens
+    expect(guessed).toBeGreaterThanOrEqual(accepted)
+  })
+
+  test('chats, schemas and streams go on with it side by side', async () => {
+    await using model = await Model.load(demo, { draft: pathToFileURL(demo), sequences: 4 })
+    await using plain = await Model.load(demo, { sequences: 4 })
+    const schema = { type: 'object', properties: { name: { type: 'string', maxLength: 12 } } }
+    const run = (one: Model) =>
+      Promise.all(
+        [0, 1, 2, 3, 4, 5].map(async (i) => {
+          const more = i % 2 ? { schema } : { banned: ['the'] }
+          return (await one.generate(`${begin} ${i}`, { ...options(i / 5), ...more })).text
+        })
+      )
+    expect(await run(model)).toEqual(await run(plain))
+    const session = model.session()
+    const other = plain.session()
+    for (const message of ['Hello!', 'And then?']) {
+      const { text } = await session.send(message, options(0))
+      expect(text).toBe((await other.send(message, options(0))).text)
+    }
+  })
+
+  test('is counted by the estimate', async () => {
+    const sizes = { contextSize: 128 }
+    const alone = await Model.estimate(demo, sizes)
+    const both = await Model.estimate(demo, { ...sizes, draft: demo })
+    expect(both.draftBytes).toBeGreaterThan(0)
+    expect(both.totalBytes).toBe(alone.totalBytes + both.draftBytes)
+  })
+
+  test('of another vocabulary is refused, and a file that is none', async () => {
+    const refusal = (draft: string) =>
+      Model.load(demo, { draft }).then(
+        () => 'loaded',
+        (error) => `${error.code}: ${error.message}`
+      )
+    expect(await refusal(stories.path)).toMatch(
+      /ERR_CRIA_BAD_ARGUMENT: draft: expected a model of the same vocabulary, but it has 512 tokens/
+    )
+    expect(await refusal('missing.gguf')).toMatch(/ERR_CRIA_FILE: .*missing\.gguf/)
+    expect(await refusal('')).toMatch(/ERR_CRIA_BAD_ARGUMENT/)
+    expect(await refusal(7 as never)).toMatch(/ERR_CRIA_BAD_ARGUMENT: load options: draft/)
+  })
 })

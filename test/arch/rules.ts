@@ -22,6 +22,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   backend: ['base', 'quant'],
   cpu: ['base', 'quant', 'backend'],
   bench: ['base', 'quant', 'backend', 'cpu'],
+  cuda: ['base', 'quant', 'backend'],
   parallel: ['base', 'backend'],
   model: ['base', 'quant', 'gguf', 'text', 'backend'],
   engine: ['base', 'quant', 'gguf', 'text', 'grammar', 'sampling', 'backend', 'model'],

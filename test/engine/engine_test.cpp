@@ -251,13 +251,13 @@ TEST(engine_takes_conversations_from_one_engine_to_another) {
 }
 
 TEST(engine_ends_what_is_past_its_deadline) {
-  Rig rig;
+  Rig rig({}, kEndless);
   auto late = std::make_shared<Request>();
   late->id = 1;
   late->tokens = {1, 50};
   late->timeout_ms = 1;
   late->sampling.logit_bias = {{2, -100.0f}};
-  rig.engine->post(late);  // 250 tokens take longer than that
+  rig.engine->post(late);  // 65,000 tokens take longer than that
   CHECK(error_of(rig.sink.wait_for_end(1)) == ErrorCode::kTimeout);
   CHECK_EQ(rig.ask(2, {1, 2}, 3).tokens.size(), size_t{3});
 }
@@ -278,7 +278,7 @@ TEST(engine_refuses_what_its_queue_has_no_place_for) {
 }
 
 TEST(engine_stop_ends_every_request) {
-  Rig rig;
+  Rig rig({}, kEndless);
   for (const int id : {1, 2, 3}) rig.post(id, {1, 50 + id}, 0);
   rig.sink.wait_for_tokens(1, 2);
   rig.engine->stop();
