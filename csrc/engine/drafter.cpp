@@ -66,6 +66,7 @@ void Drafter::catch_up(Line& line, const Task& task) {
   const auto same = std::min(static_cast<size_t>(differ - line.tokens.begin()), tokens.size() - 1);
   line.tokens.assign(tokens.begin(), tokens.end());
   line.certain = tokens.size();
+  line.constraint = task.constraint;
   const auto reusable = std::span<const int32_t>(tokens).first(tokens.size() - 1);
   cache_.rewind(line.kv, static_cast<int>(same));
   cache_.publish(line.kv, line.tokens);
@@ -98,7 +99,7 @@ void Drafter::draft(std::span<const Order> orders, double least) {
   }
   try {
     while (!running.empty()) round(running, least);
-  } catch (const Error&) {
+  } catch (const Error&) {  // of the draft's file or device: no text needs it
     failed_ = true;
     for (const Order& order : orders) order.task->guessed.clear();
   }
@@ -116,9 +117,9 @@ void Drafter::round(std::vector<Running>& running, double least) {
       one.order.most = 0;  // goes on next time
       continue;
     }
-    draw(one, logits.first(vocab));
+    const bool goes_on = draw(one, logits.first(vocab));
     logits = logits.subspan(vocab);
-    if (one.probability < least) one.order.most = 0;
+    if (!goes_on || one.probability < least) one.order.most = 0;
   }
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - before;
   if (ids_.size() == running.size()) cost_.record(static_cast<int>(running.size()), took.count());
@@ -161,14 +162,26 @@ bool Drafter::compute(std::span<Running> running) {
   return true;
 }
 
-void Drafter::draw(Running& one, std::span<float> logits) {
+/// Adds a guess; false where none may follow, or the text would end with it.
+bool Drafter::draw(Running& one, std::span<float> logits) {
   Task& task = *one.order.task;
-  raw_.assign(logits.begin(), logits.end());
-  const auto ahead = static_cast<uint64_t>(task.guessed.size());
-  const int32_t id = one.line->sampler.draw(logits, one.line->tokens, task.drawn + ahead);
-  one.probability *= std::exp(double{token_logprob(raw_, id, 0).logprob});
-  one.line->tokens.push_back(id);
+  Line& line = *one.line;
+  int32_t id = -1;
+  try {
+    if (line.constraint) line.constraint->mask(logits);
+    raw_.assign(logits.begin(), logits.end());
+    const auto ahead = static_cast<uint64_t>(task.guessed.size());
+    id = line.sampler.draw(logits, line.tokens, task.drawn + ahead);
+  } catch (const Error&) {  // nothing may be drawn here, which the model will find too
+    return false;
+  }
+  if (model_.tokenizer->is_end_of_generation(id)) return false;
+  one.probability *= std::exp(token_logprob(raw_, id, 0).logprob);
+  line.tokens.push_back(id);
   task.guessed.push_back(id);
+  if (!line.constraint) return true;
+  line.constraint->take(id);
+  return !line.constraint->finished();
 }
 
 }  // namespace cria

@@ -3,8 +3,9 @@
 // Sampling).
 //
 // It goes along with each text in a cache of its own, and draws its guesses as the request's next
-// tokens are drawn: by the same random numbers and the same options, as far as these look at the
-// logits alone. Two models that agree then draw the same token, also at a temperature.
+// tokens are drawn: by the same random numbers, under the same grammar and with the same options,
+// as far as these look at the logits alone. Two models that agree then draw the same token, also at
+// a temperature.
 //
 //   tokens    prompt … the  cat  sat │ on  a              round 1 computes "sat" (and what else is
 //   computed  ───────────────────▶    │                    new), draws "on"; round 2 computes "on",
@@ -13,11 +14,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "backend/backend.h"
+#include "engine/constraint.h"
 #include "engine/paged_cache.h"
 #include "engine/step_cost.h"
 #include "sampling/sampler.h"
@@ -58,8 +61,9 @@ class Drafter {
     const Sampling sampling;  // of it, the stages that look at more than the logits left out
     Sampler sampler;
     PageTable kv;
-    std::vector<int32_t> tokens;  // the task's and then guesses
-    size_t certain = 0;           // of them the task's
+    std::vector<int32_t> tokens;           // the task's and then guesses
+    size_t certain = 0;                    // of them the task's
+    std::optional<Constraint> constraint;  // as the task\'s, and the guesses taken
   };
   struct Running {
     Order order;
@@ -72,7 +76,7 @@ class Drafter {
   void catch_up(Line& line, const Task& task);
   bool compute(std::span<Running> running);
   void round(std::vector<Running>& running, double least);
-  void draw(Running& one, std::span<float> logits);
+  bool draw(Running& one, std::span<float> logits);
   void close(Line& line);
 
   LoadedModel& model_;
