@@ -1,6 +1,7 @@
 /**
- * Everything at once, on the demo model: sessions and single requests of all kinds, cancelled,
- * aborted, timed out, forked, saved, restored and disposed at random. Seeded: CRIA_CHAOS_SEED and
+ * Everything at once, on the demo model: sessions and single requests of all kinds, with schemas,
+ * tools, banned texts and guesses, cancelled, aborted, timed out, forked, saved, restored and disposed
+ * at random. Seeded: CRIA_CHAOS_SEED and
  * CRIA_CHAOS_REQUESTS choose another run, and a longer one.
  */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -9,7 +10,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, test } from 'vitest'
 import type { GenerateOptions, Model, Result, Session } from '../../lib/index.js'
-import { cria } from './support/built.js'
+import { cria, demo } from './support/built.js'
 
 const seed = Number(process.env.CRIA_CHAOS_SEED ?? 1)
 const total = Number(process.env.CRIA_CHAOS_REQUESTS ?? 2000)
@@ -33,6 +34,21 @@ const pick = <T>(values: readonly T[]): T => values[upTo(values.length)] as T
 const prompts = ['Once upon a time', 'One day', 'In a small house', 'Far away, at night']
 const tail = ' there lived a girl. She sang a song every day.'
 const promptOf = (n: number) => pick(prompts) + tail.repeat(n % 4)
+
+const notes = ['do', 're', 'mi'] as const
+const note = { enum: notes }
+const song = {
+  type: 'object',
+  properties: { song: { type: 'array', items: note, maxItems: 2 } },
+  required: ['song'],
+  additionalProperties: false
+} as const
+const singing = {
+  type: 'object',
+  properties: { note },
+  required: ['note'],
+  additionalProperties: false
+} as const
 
 /** What a request may end with, besides a result. */
 const expected = new Set([
@@ -70,6 +86,8 @@ class Chaos {
       maxTokens: 1 + upTo(8),
       priority: upTo(5) - 2,
       cacheKey: upTo(8) === 0 ? 'tenant' : '',
+      speculation: pick(['auto', 'auto', 'lookup', 'off']),
+      ...(upTo(10) === 0 ? { banned: ['girl', 'day'] } : {}),
       ...(upTo(12) === 0 ? { timeout: 1 + upTo(30) } : {}),
       signal: abort.signal
     }
@@ -86,7 +104,7 @@ class Chaos {
     }
     const result = await generation
     this.checkResult(result, given.maxTokens ?? 0)
-    if (greedy) this.checkSame(prompt, result)
+    if (greedy && !given.banned) this.checkSame(prompt, result)
   }
 
   /** Whatever runs beside it, a prompt is continued with the same text. */
@@ -102,6 +120,42 @@ class Chaos {
     expect(tokens.length).toBeLessThanOrEqual(maxTokens)
     if (finishReason !== 'abort') expect(usage.cachedTokens).toBeLessThan(usage.promptTokens)
     this.count(finishReason)
+  }
+
+  /** Held to a schema: what is whole keeps it. */
+  async held(n: number): Promise<void> {
+    const given = { ...this.options(), maxTokens: 1 + upTo(24), schema: song, seed: n }
+    const result = await this.model.generate(promptOf(n), given)
+    this.checkResult(result, given.maxTokens)
+    const { object, complete } = result
+    expect(object !== undefined).toBe(complete === true)
+    if (!object) return
+    expect(object.song.length).toBeLessThanOrEqual(2)
+    expect(object.song.every((note) => notes.some((known) => known === note))).toBe(true)
+    this.count('object')
+  }
+
+  /** A call of a tool, which answers at once, late, never, or with an error. */
+  async called(n: number): Promise<void> {
+    const { banned: _, ...options } = this.options()
+    const run = ({ note }: { note: string }, { signal }: { signal: AbortSignal }) => {
+      expect(notes).toContain(note)
+      this.count('called')
+      if (n % 4 === 0) throw new Error('out of tune')
+      if (n % 4 === 1) return note
+      return sleep(n % 4 === 2 ? 5 : 60_000, note, { signal, ref: false })
+    }
+    const timeout = setTimeout(() => generation.cancel(), 2000)
+    const tools = { sing: { description: 'Sings.', schema: singing, run } }
+    const messages = [{ role: 'user' as const, content: 'Sing.' }]
+    const given = { ...options, maxTokens: 80, tools, seed: n, maxToolRounds: 1 }
+    const generation = this.model.generate(messages, { ...given, toolChoice: 'required' })
+    try {
+      const { finishReason } = await generation
+      this.count(`tools ${finishReason}`)
+    } finally {
+      clearTimeout(timeout)
+    }
   }
 
   async turn(): Promise<void> {
@@ -148,7 +202,9 @@ class Chaos {
   async act(n: number): Promise<void> {
     const what = upTo(10)
     try {
-      if (what < 5) await this.one(n)
+      if (what < 3) await this.one(n)
+      else if (what < 4) await this.held(n)
+      else if (what < 5) await this.called(n)
       else if (what < 8) await this.turn()
       else await this.change()
     } catch (error) {
@@ -161,7 +217,12 @@ class Chaos {
 }
 
 test(`${total} requests of all kinds end as they should`, { timeout: 600_000 }, async () => {
-  const model = await cria.Model.load(undefined, { contextSize: 192, sequences: 2, maxQueue: 24 })
+  const model = await cria.Model.load(demo, {
+    draft: demo,
+    contextSize: 384,
+    sequences: 2,
+    maxQueue: 24
+  })
   const chaos = new Chaos(model)
   const running = new Set<Promise<void>>()
   let residentAtHalf = 0
@@ -184,7 +245,15 @@ test(`${total} requests of all kinds end as they should`, { timeout: 600_000 }, 
   const last = await model.generate(prompt, { temperature: 0, maxTokens: 8, cacheKey: 'last' })
   expect(last.text.startsWith(text) || text.startsWith(last.text)).toBe(true)
   expect(process.memoryUsage().rss - residentAtHalf).toBeLessThan(256 * 2 ** 20)
-  const wanted = ['abort', 'AbortError', 'forked', 'restored', 'ERR_CRIA_TIMEOUT']
+  const wanted = [
+    'abort',
+    'AbortError',
+    'forked',
+    'restored',
+    'ERR_CRIA_TIMEOUT',
+    'object',
+    'called'
+  ]
   for (const end of [...wanted, 'ERR_CRIA_QUEUE_FULL']) {
     expect(chaos.ends.get(end) ?? 0, end).toBeGreaterThan(0)
   }

@@ -124,6 +124,30 @@ TEST(drafts_mix_with_all_else) {
   }
 }
 
+// Guesses are drawn under the grammar that the tokens are drawn under, and end where the text does.
+TEST(a_draft_keeps_to_the_grammar) {
+  const WithDraft same;
+  Listener plain, listener(same.options);
+  int guessed = 0, accepted = 0;
+  for (int i = 0; i < 6; ++i) {
+    const auto make = [i](Listener& at, Guesses guesses) {
+      auto request = request_of(prompt_of(i, 12), guesses, 0.4f * static_cast<float>(i % 3));
+      grammar::Compiler compiler(at.engine->model().tokenizer);
+      request->grammar = compiler.compile(grammar::Syntax::kRegex, "[0-9]{4}-(red|green){1,9}");
+      return request;
+    };
+    const Heard want = plain.ask(make(plain, Guesses::kNone));
+    const Heard got = listener.ask(make(listener, Guesses::kAll));
+    CHECK_EQ(got.text, want.text);
+    CHECK(got.tokens == want.tokens);
+    CHECK(got.end->grammar_complete == want.end->grammar_complete);
+    guessed += got.end->timings.guessed;
+    accepted += got.end->timings.accepted;
+  }
+  CHECK(accepted > 40);
+  CHECK_EQ(accepted, guessed);
+}
+
 // A draft of a shorter context guesses as far as that goes.
 TEST(a_shorter_draft_stops_early) {
   TinyShape shorter;
