@@ -144,8 +144,8 @@ TEST(a_draft_keeps_to_the_grammar) {
     guessed += got.end->timings.guessed;
     accepted += got.end->timings.accepted;
   }
-  CHECK(accepted > 40);
-  CHECK_EQ(accepted, guessed);
+  CHECK(accepted > 100);
+  CHECK(4 * accepted > 3 * guessed);  // lookups guess as well, and are wrong at times
 }
 
 // A draft of a shorter context guesses as far as that goes.
