@@ -174,7 +174,10 @@ bool Engine::turn() {
     speculator_.propose(scheduler_.running_tasks(), model_->plan.limits.logit_rows,
                         model_->plan.context_size);
     busy = scheduler_.next(step_);
-    if (busy) compute();
+    if (step_.starved)
+      finish(step_.starved, FinishReason::kError, {}, no_room_for_beams(*step_.starved));
+    else if (busy)
+      compute();
   } catch (const std::exception& error) {  // out of memory in the engine's own bookkeeping
     fail_all(scheduler_.tasks(), {ErrorCode::kOutOfMemory, error.what()});
   }
@@ -324,10 +327,14 @@ void Engine::compute() {
   std::span<float> logits = logits_;
   for (Task* task : step_.drawing) {
     const size_t count = (1 + task->guessed.size()) * static_cast<size_t>(model_->config.vocab);
-    draw_run(*task, logits.first(count), record);
+    if (task->beam)
+      offer(*task, logits.first(count));
+    else
+      draw_run(*task, logits.first(count), record);
     logits = logits.subspan(count);
   }
   for (const size_t index : step_.measuring) measure(*step_.tasks[index], step_.slices[index]);
+  advance_searches(record);
   record.end = Clock::now();
   recorder_.stepped(record);
   if (record.prompt_tokens == 0 && model_->time_steps)
@@ -388,6 +395,13 @@ void Engine::finish(Task* task, FinishReason reason, std::string text, std::opti
   if (reason != FinishReason::kError) ended->tell(updates_.back(), 0);
 }
 
+Error Engine::no_room_for_beams(const Task& search) {
+  return {ErrorCode::kOutOfMemory,
+          cat("beams: the KV cache has no room for ", search.request->beams,
+              " beams of this prompt and length; ask for fewer, give a smaller maxTokens, or load "
+              "with more sequences")};
+}
+
 void Engine::refuse(const Request& request, Error error) {
   End end;
   end.reason = FinishReason::kError;
@@ -396,12 +410,17 @@ void Engine::refuse(const Request& request, Error error) {
   updates_.push_back({request.id, {}, {}, std::move(end)});
 }
 
-void Engine::fail_all(const std::vector<Task*>& tasks, const Error& error) {
-  for (Task* task : std::vector<Task*>(tasks)) finish(task, FinishReason::kError, {}, error);
+void Engine::fail_all(std::vector<Task*> tasks, const Error& error) {
+  for (Task*& task : tasks)
+    if (task->lead) task = task->lead;
+  std::ranges::sort(tasks);
+  const auto twice = std::ranges::unique(tasks);
+  tasks.erase(twice.begin(), twice.end());
+  for (Task* task : tasks) finish(task, FinishReason::kError, {}, error);
 }
 
 void Engine::record_state() {
-  recorder_.set_state(scheduler_.running(), scheduler_.paused(), model_->plan.pages,
+  recorder_.set_state(scheduler_.running_requests(), scheduler_.paused(), model_->plan.pages,
                       scheduler_.free_pages(), scheduler_.cached_pages());
 }
 

@@ -59,6 +59,10 @@ class PagedCache {
   /// as `others` are computed.
   int copy_other(PageTable& table, Tokens tokens, const PageTable& other, Tokens others);
 
+  /// Makes `to`, which holds nothing, go on where `from` is: full pages are shared, and the last
+  /// one copied. False, and nothing was done, where there is no page for that.
+  bool fork(const PageTable& from, PageTable& to);
+
   /// Pages for so many tokens in all; false where there are too few. Then some may have been added.
   bool make_room(PageTable& table, int tokens);
   /// Whether pages for so many tokens could be had.

@@ -42,6 +42,10 @@ PrefixCache::Node* PrefixCache::hold_child(Node& node, Tokens tokens) {
   return at->second.get();
 }
 
+void PrefixCache::hold_path(Node& node) {
+  for (Node* at = &node; at; at = at->parent) ++at->holders;
+}
+
 void PrefixCache::release(Node& node) {
   Node* at = &node;
   while (at->parent) {

@@ -39,6 +39,8 @@ class PrefixCache {
   Node* hold_root(const std::string& key);
   /// The child of `node` with exactly these tokens, held besides; null where there is none.
   Node* hold_child(Node& node, Tokens tokens);
+  /// Holds a held node, and all above it, for one more.
+  void hold_path(Node& node);
   /// Lets go of a node and all above it that was held on the way down.
   void release(Node& node);
 

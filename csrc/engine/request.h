@@ -45,6 +45,8 @@ struct Request {
   Sampling sampling;
   std::vector<std::string> stop;    // texts that end the generation and are left out of it
   std::vector<std::string> banned;  // texts that never come: their tokens are taken back
+  int beams = 0;                    // texts that are followed at once (engine/beam.h); 0: sampled
+  double length_penalty = 1;        // of beams
   int logprobs = -1;                // with so many alternatives for each token; -1: not wanted
   Guesses guesses = Guesses::kNone;
   std::shared_ptr<const grammar::Grammar> grammar;  // what the text is held to; null: nothing
@@ -74,12 +76,22 @@ struct Timings {
   int accepted = 0;       // … and so many of them right
 };
 
+/// One of the texts that a beam search ended with.
+struct BeamText {
+  std::vector<int32_t> tokens;
+  std::string text;
+  double score = 0;
+  bool stopped = false;  // it ended by itself; else its length was used up
+  std::optional<bool> grammar_complete;
+};
+
 struct End {
   FinishReason reason = FinishReason::kStop;
   Usage usage;
   Timings timings;
   std::optional<Error> error;            // for kError
   std::optional<bool> grammar_complete;  // with a grammar: whether the text is a whole one of it
+  std::vector<BeamText> beams = {};      // of a beam search, best first; the first is the text
 };
 
 /// What one step brought for one request. The last update of a request has `end`.

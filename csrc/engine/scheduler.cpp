@@ -38,6 +38,7 @@ void Step::clear() {
   drawing.clear();
   measuring.clear();
   prompt_tokens = 0;
+  starved = nullptr;
 }
 
 int Scheduler::default_prompt_tokens(int step_tokens) {
@@ -66,27 +67,46 @@ bool Scheduler::next(Step& step) {
   step.clear();
   admit();
   for (const Owned& task : running_)
-    if (!task->generating()) {
+    if (task->pending() > 1) {
       count_reused(*task, cache_.follow(task->kv, task->reusable()));
       copy_neighbour(*task);
     }
   const std::vector<int> counts = share_budget();
-  // In order: only tasks behind the current one, not yet in the step, can be sent back.
-  for (size_t i = 0; i < running_.size(); ++i) {
-    if (counts[i] == 0) continue;
-    Task& task = *running_[i];
-    const int tokens = task.kv.cached + counts[i];
-    while (!cache_.make_room(task.kv, tokens) && running_.size() > i + 1) send_back_last();
-    if (cache_.make_room(task.kv, tokens)) {
-      fit_guesses(task, tokens);
-      append(step, task, counts[i]);
+  // In order: only tasks behind the current ones, not yet in the step, can be sent back.
+  for (size_t i = 0, end = 0; i < running_.size(); i = end) {
+    end = unit_end(i);
+    while (!make_room(i, end, counts) && running_.size() > end) send_back_last();
+    if (make_room(i, end, counts)) {
+      for (size_t k = i; k < end; ++k) append_to(step, *running_[k], counts[k]);
     } else if (i > 0) {
       send_back_last();  // this one: those before it hold all there is
+    } else {
+      step.starved = running_[i].get();
+      break;
     }
   }
-  if (step.ids.empty()) return false;
+  if (step.ids.empty()) return step.starved != nullptr;
   ++steps_;
   return true;
+}
+
+/// The end of the task at `first`, or of the beam search that it stands for.
+size_t Scheduler::unit_end(size_t first) const {
+  size_t end = first + 1;
+  while (end < running_.size() && running_[end]->lead == running_[first].get()) ++end;
+  return end;
+}
+
+bool Scheduler::make_room(size_t first, size_t end, const std::vector<int>& counts) {
+  for (size_t i = first; i < end; ++i)
+    if (!cache_.make_room(running_[i]->kv, running_[i]->kv.cached + counts[i])) return false;
+  return true;
+}
+
+void Scheduler::append_to(Step& step, Task& task, int count) {
+  if (count == 0) return;
+  fit_guesses(task, task.kv.cached + count);
+  append(step, task, count);
 }
 
 /// Nobody gives a page up for a guess.
@@ -101,6 +121,7 @@ std::vector<int> Scheduler::share_budget() {
   std::vector<size_t> round;  // who generates, and the first prompt
   bool others_generate = false, prompt_found = false;
   for (size_t i = 0; i < running_.size(); ++i) {
+    if (running_[i]->idle()) continue;
     const bool generating = running_[i]->generating();
     others_generate |= generating;
     if (generating || !prompt_found) round.push_back(i);
@@ -116,7 +137,7 @@ std::vector<int> Scheduler::share_budget() {
     if (!running_[i]->generating()) --prompts;
   }
   for (size_t i = 0; i < running_.size(); ++i) {
-    if (running_[i]->generating() || waits_for_page(i, counts)) continue;
+    if (running_[i]->pending() <= 1 || waits_for_page(i, counts)) continue;
     const int more = std::min({running_[i]->pending() - counts[i], left, prompts});
     counts[i] += more;
     left -= more;
@@ -193,7 +214,7 @@ void Scheduler::admit() {
     Task& task = *waiting_.front();
     const auto all = static_cast<int>(task.tokens.size());
     begin(task);
-    while (running() >= limits_.running || !cache_.has_room(task.kv, all)) {
+    while (running() >= limits_.running || !cache_.has_room(task.kv, wanted_tokens(task))) {
       if (running_.empty() || !before(task, *running_.back())) return cache_.close(task.kv);
       send_back_last();
     }
@@ -229,13 +250,53 @@ void Scheduler::count_reused(Task& task, int tokens) const {
   if (!task.sent_back) task.reused += tokens;
 }
 
+/// Of a search, its prompt's task; the beams are given up.
 void Scheduler::send_back_last() {
+  if (Task* lead = running_.back()->lead) disband(*lead);
   Owned task = std::move(running_.back());
   running_.pop_back();
   task->sent_back = true;
   task->guessed.clear();
   cache_.close(task->kv);
   insert(waiting_, std::move(task));
+}
+
+void Scheduler::disband(Task& lead) {
+  if (!lead.group) return;
+  for (Task* beam : lead.group->beams) drop_beam(beam);
+  lead.group = std::make_unique<BeamGroup>(*lead.request);
+  lead.beam = std::make_unique<Beam>();
+}
+
+Task* Scheduler::fork(Task& from, bool& starved) {
+  Task& lead = from.lead ? *from.lead : from;
+  auto child = std::make_unique<Task>(from);
+  const auto last_is_ours = [&] {
+    return running_.back().get() == &lead || running_.back()->lead == &lead;
+  };
+  while (running() >= limits_.running || !cache_.fork(from.kv, child->kv)) {
+    if (last_is_ours()) {
+      starved = running_.front().get() == &lead;
+      if (!starved) send_back_last();
+      return nullptr;
+    }
+    send_back_last();
+  }
+  Task* beam = child.get();
+  insert(running_, std::move(child));
+  return beam;
+}
+
+void Scheduler::drop_beam(Task* beam) {
+  const Owned taken = take(running_, beam);
+  cache_.close(taken->kv);
+}
+
+/// Room that a task is let in with: a beam search soon has pages for each beam.
+int Scheduler::wanted_tokens(const Task& task) const {
+  const int all = static_cast<int>(task.tokens.size());
+  const int beams = task.group ? task.request->beams * kPageTokens : 0;
+  return std::max(all, std::min(all + beams, limits_.pages * kPageTokens));
 }
 
 void Scheduler::rewind(Task& task, size_t size) {
@@ -248,6 +309,7 @@ void Scheduler::rewind(Task& task, size_t size) {
 }
 
 void Scheduler::pause(Task* task) {
+  disband(*task);
   Owned taken = take(running_, task);
   if (!taken) taken = take(waiting_, task);
   if (!taken) return;
@@ -277,6 +339,7 @@ void Scheduler::keep(Task& task) {
 }
 
 std::unique_ptr<Task> Scheduler::remove(Task* task, bool keep_state) {
+  disband(*task);
   Owned taken = take(running_, task);
   if (!taken) taken = take(waiting_, task);
   if (!taken) taken = take(paused_, task);
@@ -328,8 +391,14 @@ std::vector<Task*> Scheduler::running_tasks() const {
   return tasks;
 }
 
+int Scheduler::running_requests() const {
+  return static_cast<int>(
+      std::ranges::count_if(running_, [](const Owned& task) { return !task->lead; }));
+}
+
 std::vector<Task*> Scheduler::tasks() const {
   std::vector<Task*> all = running_tasks();
+  std::erase_if(all, [](const Task* task) { return task->lead != nullptr; });
   for (const Owned& task : waiting_) all.push_back(task.get());
   for (const Owned& task : paused_) all.push_back(task.get());
   return all;

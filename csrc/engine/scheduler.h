@@ -40,6 +40,7 @@ struct Step {
   std::vector<Task*> drawing;     // of the rows of logits: each with a row, and one for each guess
   std::vector<size_t> measuring;  // slices of tasks that draw nothing
   int prompt_tokens = 0;
+  Task* starved = nullptr;  // a beam search for which all pages there are do not suffice
 
   void clear();
 };
@@ -82,6 +83,16 @@ class Scheduler {
   /// again, for its logits are wanted again.
   void rewind(Task& task, size_t size);
 
+  // A beam search is its prompt's task and, right behind that in the order, a task for each beam.
+  // All of them are in a step or none; where they must give way they are given up, and the search
+  // begins again.
+
+  /// A new beam that goes on where `from` is. Null where there is no place or page for it: then its
+  /// search has begun again, or, where all before it have given way in vain, is starved.
+  Task* fork(Task& from, bool& starved);
+  /// A beam that is not followed any further.
+  void drop_beam(Task* beam);
+
   /// Takes a task out, wherever it is. Without `keep_state` its conversation stays as it was.
   std::unique_ptr<Task> remove(Task* task, bool keep_state);
   /// Takes a task out of the steps, with all its pages left to the cache, …
@@ -101,11 +112,12 @@ class Scheduler {
   std::vector<int32_t> restore(uint32_t sequence, Conversation conversation, int state_tokens);
   void restored(uint32_t sequence, std::vector<int32_t> pages, int state_tokens);
 
-  /// Every task there is: running ones first, paused ones last.
+  /// Every task there is, but beams: running ones first, paused ones last.
   std::vector<Task*> tasks() const;
   std::vector<Task*> running_tasks() const;
   int waiting() const { return static_cast<int>(waiting_.size()); }
   int running() const { return static_cast<int>(running_.size()); }
+  int running_requests() const;
   int paused() const { return static_cast<int>(paused_.size()); }
   int free_pages() const { return cache_.pool().free_pages(); }
   /// Pages that no request holds, kept for those that begin with the same tokens.
@@ -118,10 +130,15 @@ class Scheduler {
   void copy_neighbour(Task& task);
   void count_reused(Task& task, int tokens) const;
   void send_back_last();
+  void disband(Task& lead);
+  size_t unit_end(size_t first) const;
+  bool make_room(size_t first, size_t end, const std::vector<int>& counts);
+  int wanted_tokens(const Task& task) const;
   void keep(Task& task);
   std::vector<int> share_budget();
   bool waits_for_page(size_t index, const std::vector<int>& counts) const;
   void fit_guesses(Task& task, int tokens);
+  void append_to(Step& step, Task& task, int count);
   void append(Step& step, Task& task, int count) const;
 
   Limits limits_;

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/beam.h"
 #include "engine/constraint.h"
 #include "engine/measurement.h"
 #include "engine/paged_cache.h"
@@ -31,14 +32,42 @@ struct Task {
         text(tokenizer, request->stop, request->banned, request->trim_start && !request->grammar),
         told(request->purpose == Purpose::kGenerate ? tokens.size() : 0) {
     if (request->grammar) constraint.emplace(request->grammar, request->trim_start);
-    if (request->purpose == Purpose::kGenerate && request->guesses != Guesses::kNone)
+    if (request->purpose != Purpose::kGenerate) return;
+    if (request->beams > 0) {
+      group = std::make_unique<BeamGroup>(*request);
+      beam = std::make_unique<Beam>();
+    } else if (request->guesses != Guesses::kNone) {
       speculation = std::make_unique<Speculation>();
+    }
+  }
+
+  /// A beam that goes on where `from`, its search's prompt or another beam, is.
+  explicit Task(Task& from)
+      : request(from.request),
+        tokens(from.tokens),
+        prompt_tokens(from.prompt_tokens),
+        rank(from.rank),
+        serial(from.serial),
+        served(from.served),
+        drawn(1),
+        sampler(request->sampling),
+        text(from.text),
+        told(from.told),
+        logprobs(from.logprobs),
+        constraint(from.constraint),
+        started(from.started),
+        beam(std::make_unique<Beam>()),
+        lead(from.lead ? from.lead : &from) {
+    beam->total = from.beam->total;
+    beam->text = from.beam->text;
   }
 
   /// Tokens whose keys and values are not in the cache yet.
   int pending() const { return static_cast<int>(tokens.size()) - kv.cached; }
   int completion_tokens() const { return static_cast<int>(tokens.size()) - prompt_tokens; }
   bool generating() const { return pending() == 1; }
+  /// Waits for other beams of its search.
+  bool idle() const { return pending() == 0; }
   bool past_deadline(Clock::time_point now) const {
     return request->timeout_ms > 0 &&
            now - request->posted >= std::chrono::milliseconds(request->timeout_ms);
@@ -100,6 +129,9 @@ struct Task {
   std::unique_ptr<Measurement> measurement;  // null for a generation
   Clock::time_point started{};               // first prefill step
   Clock::time_point first_token{};
+  std::unique_ptr<BeamGroup> group;  // of a beam search's prompt, which stands for all of it
+  std::unique_ptr<Beam> beam;        // of that, and of each beam
+  Task* lead = nullptr;              // of a beam: its search's prompt
 };
 
 }  // namespace cria

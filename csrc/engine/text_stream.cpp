@@ -5,7 +5,7 @@
 namespace cria {
 
 TextStream::Pushed TextStream::push(std::string_view bytes, std::string& out) {
-  if (!banned_.empty()) tokens_.push_back({held_.size(), trimming_, utf8_});
+  if (!banned_->empty()) tokens_.push_back({held_.size(), trimming_, utf8_});
   utf8_.push(bytes, held_);
   trim();
   const size_t stop_at = first_stop();
@@ -18,8 +18,8 @@ TextStream::Pushed TextStream::push(std::string_view bytes, std::string& out) {
     return {.stopped = true, .taken_back = 0};
   }
   // A stop string is whole code points, but its beginning may end inside one; held_ never does.
-  size_t certain = held_.size() - beginnings(held_, stop_);
-  if (!banned_.empty()) {
+  size_t certain = held_.size() - beginnings(held_, *stop_);
+  if (!banned_->empty()) {
     const size_t first = first_uncertain();
     if (first < tokens_.size()) certain = std::min(certain, tokens_[first].held);
     tokens_.erase(tokens_.begin(), tokens_.begin() + static_cast<std::ptrdiff_t>(first));
@@ -38,7 +38,7 @@ void TextStream::flush(std::string& out) {
 
 size_t TextStream::first_stop() const {
   size_t at = std::string::npos;
-  for (const std::string& stop : stop_) at = std::min(at, held_.find(stop));
+  for (const std::string& stop : *stop_) at = std::min(at, held_.find(stop));
   return at;
 }
 
@@ -46,7 +46,7 @@ size_t TextStream::first_stop() const {
 /// there is one, and says how many those are.
 size_t TextStream::take_back_banned(size_t end) {
   size_t begin = std::string::npos;
-  for (const std::string& text : banned_)
+  for (const std::string& text : *banned_)
     begin = std::min(begin, std::string_view(held_).substr(0, end).find(text));
   if (begin == std::string::npos) return 0;
   const size_t first = first_token_of(begin), count = tokens_.size() - first;
@@ -75,7 +75,7 @@ size_t TextStream::first_token_of(size_t at) const {
 size_t TextStream::first_uncertain() const {
   size_t end = held_.size();
   while (true) {
-    const size_t begun = beginnings(std::string_view(held_).substr(0, end), banned_);
+    const size_t begun = beginnings(std::string_view(held_).substr(0, end), *banned_);
     const size_t first = first_token_of(end - begun);
     if (first == tokens_.size()) return first;
     if (begun == 0 && tokens_[first].held >= end) return first;

@@ -24,9 +24,10 @@ namespace cria {
 /// all of that token is held.
 class TextStream {
  public:
+  /// All three outlive the object and its copies.
   TextStream(const text::Tokenizer& tokenizer, const std::vector<std::string>& stop,
              const std::vector<std::string>& banned, bool trim_start)
-      : tokenizer_(tokenizer), stop_(stop), banned_(banned), trimming_(trim_start) {}
+      : tokenizer_(&tokenizer), stop_(&stop), banned_(&banned), trimming_(trim_start) {}
 
   struct Pushed {
     bool stopped = false;   // a stop string is complete: the text ends before it
@@ -34,7 +35,7 @@ class TextStream {
   };
   /// Adds a token. Text that is certain is appended to `out`: what could still be the beginning of
   /// a stop string or a banned one is held back.
-  Pushed push(int32_t token, std::string& out) { return push(tokenizer_.bytes_of(token), out); }
+  Pushed push(int32_t token, std::string& out) { return push(tokenizer_->bytes_of(token), out); }
   /// Likewise with the bytes that a token adds.
   Pushed push(std::string_view bytes, std::string& out);
   /// The generation ended without a stop string: appends what was held.
@@ -60,9 +61,9 @@ class TextStream {
   void drop(size_t bytes);
   void trim();
 
-  const text::Tokenizer& tokenizer_;
-  const std::vector<std::string>& stop_;
-  const std::vector<std::string>& banned_;
+  const text::Tokenizer* tokenizer_;
+  const std::vector<std::string>* stop_;
+  const std::vector<std::string>* banned_;
   bool trimming_;
   text::Utf8Stream utf8_;
   std::string held_;
