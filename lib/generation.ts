@@ -40,6 +40,7 @@ export interface GenerationEnd {
   readonly object?: unknown
   /** With a grammar alone. */
   readonly complete?: boolean | undefined
+  readonly beams?: Result['beams']
 }
 
 /**

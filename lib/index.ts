@@ -5,6 +5,7 @@
  * or iterated; {@link Session} is a conversation; {@link Tokenizer} is a vocabulary alone. Every
  * failure is a {@link CriaError}, or the reason of the caller's own abort signal.
  */
+export type { BeamOptions, BeamText } from './beams.js'
 export { benchmark } from './benchmark.js'
 export { type Diagnosis, diagnose, type KernelTable, type Machine } from './diagnose.js'
 export { CriaError, type CriaErrorCode } from './errors.js'

@@ -112,6 +112,11 @@ export class Model {
    */
   generateMany(input: GenerateInput, options: GenerateOptions & SamplesOptions = {}): Samples {
     const { n, best, ...rest } = options
+    if (rest.beams !== undefined) {
+      throw badArgument(
+        'generateMany samples; generate gives all texts of a beam search as result.beams'
+      )
+    }
     const settings = checkSamples({ n, best })
     // The same prompt for all of them: messages are rendered once.
     let prompt: Prompt | Promise<Prompt> | undefined

@@ -22,6 +22,8 @@ export interface NativeSampling extends Omit<SamplingSettings, 'seed' | 'logitBi
   readonly maxTokens: number // 0: until the context is full
   readonly seed: bigint // 64 bits
   readonly speculation: 'auto' | 'lookup' | 'off'
+  readonly beams: number // 0: sampled
+  readonly lengthPenalty: number
   readonly stop: readonly string[]
   readonly banned: readonly string[]
   readonly logprobs: number // alternatives of each token; -1: none are wanted at all
@@ -83,6 +85,14 @@ export interface NativeEnd {
   readonly timings: NativeTimings
   /** With a grammar: whether the text is a whole one of it. */
   readonly grammarComplete?: boolean
+  /** Of a beam search, best first; the first is the text. */
+  readonly beams?: readonly {
+    readonly text: string
+    readonly tokens: number[]
+    readonly score: number
+    readonly stopped: boolean
+    readonly grammarComplete?: boolean
+  }[]
   /** For `error`. */
   readonly code?: string
   readonly message?: string

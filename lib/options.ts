@@ -1,4 +1,5 @@
 /** Every option, checked: one table per call, with the ranges and defaults that types.ts documents. */
+import { type BeamSettings, beamRules, checkBeams } from './beams.js'
 import {
   checkOptions,
   describe,
@@ -41,7 +42,7 @@ export interface LoadSettings extends Sizes {
 }
 
 /** Generate options, checked, with the defaults filled in. */
-export interface GenerateSettings extends SamplingSettings, ToolSettings {
+export interface GenerateSettings extends SamplingSettings, BeamSettings, ToolSettings {
   maxTokens: number // 0: until the context is full
   stop: readonly string[]
   banned: readonly string[]
@@ -279,6 +280,7 @@ const generateTable: OptionTable<GivenSettings> = {
   rules: {
     maxTokens: integer(1, maxInt, 0),
     ...samplingRules,
+    ...beamRules,
     stop: texts(true, []),
     banned: texts(true, []),
     logprobs: integer(0, 20, undefined),
@@ -332,6 +334,7 @@ export const checkKernelBenchmark = (given: unknown) => checkOptions(kernelBench
 export function checkGenerate(given: unknown): GenerateSettings {
   const { grammar, regex, ...settings } = checkOptions(generateTable, given)
   const { tools } = settings
+  checkBeams(given, settings)
   checkTools(settings)
   if (regex !== undefined && tools.size > 0) {
     throw badArgument('generate options: regex and tools exclude each other; write it as a grammar')

@@ -1,4 +1,6 @@
 /** The life of one request: prepared, posted to the engine, fed by updates, ended once. */
+
+import { toBeams } from './beams.js'
 import { CriaError, toCriaError } from './errors.js'
 import { type RequestStart, tellEnd, tellStart } from './events.js'
 import type { RequestControl } from './generation.js'
@@ -141,8 +143,9 @@ export class Request implements UpdateSink {
     if (error) this.#fail(error)
     else if (end.reason !== 'error') {
       const { reason, usage, timings, grammarComplete: complete } = end
+      const beams = toBeams(end.beams)
       const droppedMessages = this.#droppedMessages
-      this.#complete({ reason, droppedMessages, usage, timings, complete })
+      this.#complete({ reason, droppedMessages, usage, timings, complete, ...(beams && { beams }) })
     }
     this.#close()
   }

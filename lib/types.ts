@@ -4,6 +4,7 @@
  * Options are checked against the tables of options.ts, which state the same ranges and defaults.
  */
 
+import type { BeamOptions, BeamText } from './beams.js'
 import type { SamplingOptions } from './sampling.js'
 import type { Schema } from './schema/infer.js'
 import type { ToolNews, ToolOptions, ToolParts, ToolResults } from './tools/types.js'
@@ -71,7 +72,7 @@ export interface LoadOptions {
 export type EstimateOptions = Omit<LoadOptions, 'maxQueue' | 'onProgress' | 'signal'>
 
 /** Sampling, limits and stopping of one generation. */
-export interface GenerateOptions extends SamplingOptions, ToolOptions {
+export interface GenerateOptions extends SamplingOptions, BeamOptions, ToolOptions {
   /** Most tokens to generate, 1 to 2147483647. Default: until the context is full. */
   maxTokens?: number | undefined
   /** Texts that end the generation and are left out of it: up to 64 of 1 to 1024 characters. */
@@ -224,6 +225,8 @@ export interface Result extends ToolResults {
   readonly timings: Timings
   /** With `grammar`, `regex` or `schema` alone: whether the text is whole, or was cut off within it. */
   readonly complete?: boolean
+  /** With `beams`: all texts that the search ended with, the best first, which is `text`. */
+  readonly beams?: readonly BeamText[]
 }
 
 /** A whole generation that a schema was given for. */

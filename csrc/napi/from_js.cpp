@@ -1,6 +1,7 @@
 // F6. Native values of JavaScript ones.
 #include <cmath>
 
+#include "engine/beam.h"
 #include "napi/convert.h"
 
 namespace cria::js {
@@ -235,6 +236,9 @@ std::shared_ptr<Request> to_request(const Napi::Value& value) {
   request->timeout_ms = to_whole(from.Get("timeoutMs"), "timeoutMs", 0, INT32_MAX);
   request->cache_key = to_text(from.Get("cacheKey"), "cacheKey");
   request->sampling = to_sampling(from);
+  request->beams =
+      static_cast<int>(to_whole(from.Get("beams"), "beams", 0, BeamSearch::kMostBeams));
+  request->length_penalty = to_number(from.Get("lengthPenalty"), "lengthPenalty");
   request->guesses = to_guesses(from.Get("speculation"));
   request->stop = to_texts(from.Get("stop"), "stop");
   request->banned = to_texts(from.Get("banned"), "banned");

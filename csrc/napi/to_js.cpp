@@ -69,6 +69,27 @@ const char* reason_name(FinishReason reason) {
   return "error";
 }
 
+Napi::Value from_ids(Napi::Env env, const std::vector<int32_t>& ids) {
+  const Napi::Array out = Napi::Array::New(env, ids.size());
+  for (uint32_t i = 0; i < ids.size(); ++i) out.Set(i, ids[i]);
+  return out;
+}
+
+Napi::Value from_beams(Napi::Env env, const std::vector<BeamText>& beams) {
+  const Napi::Array out = Napi::Array::New(env, beams.size());
+  for (uint32_t i = 0; i < beams.size(); ++i) {
+    const BeamText& beam = beams[i];
+    const Napi::Object one = Napi::Object::New(env);
+    one.Set("text", from_text(env, beam.text));
+    one.Set("tokens", from_ids(env, beam.tokens));
+    one.Set("score", beam.score);
+    one.Set("stopped", beam.stopped);
+    if (beam.grammar_complete) one.Set("grammarComplete", *beam.grammar_complete);
+    out.Set(i, one);
+  }
+  return out;
+}
+
 Napi::Value from_end(Napi::Env env, const End& end) {
   const Napi::Object usage = Napi::Object::New(env);
   usage.Set("promptTokens", end.usage.prompt_tokens);
@@ -84,6 +105,7 @@ Napi::Value from_end(Napi::Env env, const End& end) {
   out.Set("reason", reason_name(end.reason));
   out.Set("usage", usage);
   out.Set("timings", timings);
+  if (!end.beams.empty()) out.Set("beams", from_beams(env, end.beams));
   if (end.grammar_complete) out.Set("grammarComplete", *end.grammar_complete);
   if (end.error) {
     out.Set("code", error_name(end.error->code()));
@@ -168,12 +190,10 @@ Napi::Value from_logprobs(Napi::Env env, const std::vector<TokenLogprob>& logpro
 }  // namespace
 
 Napi::Value from_update(Napi::Env env, const Update& update) {
-  const Napi::Array tokens = Napi::Array::New(env, update.tokens.size());
-  for (uint32_t i = 0; i < update.tokens.size(); ++i) tokens.Set(i, update.tokens[i]);
   const Napi::Object out = Napi::Object::New(env);
   out.Set("request", update.request);
   out.Set("text", from_text(env, update.text));
-  out.Set("tokens", tokens);
+  out.Set("tokens", from_ids(env, update.tokens));
   if (update.end) out.Set("end", from_end(env, *update.end));
   if (!update.logprobs.empty()) out.Set("logprobs", from_logprobs(env, update.logprobs));
   if (!update.values.empty()) out.Set("values", from_floats(env, update.values));

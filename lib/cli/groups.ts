@@ -45,6 +45,8 @@ const loadNumbers: readonly NumberFlag<LoadOptions>[] = [
 const generateNumbers: readonly NumberFlag<GenerateOptions>[] = [
   number('maxTokens', 'predict', 'most tokens to generate (-1, default: to the context)', 'n'),
   number('temperature', 'temp', 'temperature; 0: the likeliest token each time (default 0.8)'),
+  number('beams', 'beams', 'follow N texts and take the likeliest, 2 to 16 (default: none)'),
+  number('lengthPenalty', 'length-penalty', 'beams: the greater, the longer the text (default 1)'),
   number('topK', 'top-k', 'sample among the K likeliest tokens; 0: all (default 40)'),
   number('topP', 'top-p', 'among the likeliest with this probability together (default 0.95)'),
   number('minP', 'min-p', 'drop tokens less likely than N times the best (default 0.05)'),

@@ -47,6 +47,8 @@ test('absent options take the documented defaults', () => {
     banned: [],
     stop: [],
     logitBias: new Map(),
+    beams: 0,
+    lengthPenalty: 1,
     speculation: 'auto',
     onOverflow: 'error',
     priority: 0,
