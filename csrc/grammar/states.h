@@ -28,7 +28,7 @@ inline constexpr uint32_t kRefused = 0;
 
 /// What may be done for one token, in ways looked at: some tens of milliseconds, hundreds of times
 /// what it usually takes.
-inline constexpr size_t kMaxWork = size_t{1} << 22;
+inline constexpr size_t kMaxWork = size_t{1} << 21;
 /// A state has no more ways. Beyond it: kBadArgument.
 inline constexpr size_t kMaxWays = size_t{1} << 14;
 
