@@ -1,4 +1,5 @@
 /** Which file a caller means, and with which sizes. */
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe } from './check.js'
 import { badArgument } from './errors.js'
@@ -38,12 +39,19 @@ export function localPath(path: unknown, what: string): string {
   return resolveSource(path)
 }
 
+/** Another library than the one beside the addon, for tests: `CRIA_CUDA_PLUGIN`. */
+export function cudaPlugin(): string {
+  const path = process.env.CRIA_CUDA_PLUGIN
+  return path ? resolve(path) : ''
+}
+
 /** The environment chooses the kernel table (`CRIA_CPU=scalar`, `avx2`, …), for tests and doubts. */
 export function toNative(
   sizes: Sizes & Partial<Pick<LoadSettings, 'maxQueue'>>
 ): NativeLoadOptions {
-  const { threads, contextSize, batchSize, sequences, kvType, mapped, maxQueue } = sizes
+  const { devices, threads, contextSize, batchSize, sequences, kvType, mapped, maxQueue } = sizes
   const kernels = process.env.CRIA_CPU ?? ''
   const queue = maxQueue === undefined ? {} : { maxQueue }
-  return { threads, contextSize, batchSize, sequences, kvType, mapped, kernels, ...queue }
+  const where = { device: devices, cudaPlugin: cudaPlugin(), kernels, threads }
+  return { ...where, contextSize, batchSize, sequences, kvType, mapped, ...queue }
 }

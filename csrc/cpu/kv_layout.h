@@ -27,7 +27,6 @@
 namespace cria::cpu {
 namespace {
 
-constexpr int kKvGroup = 32;  // elements of a head that share a scale in kQ8_0
 constexpr int kKeyOffset = 128;
 
 /// Where the arrays of a page begin, in bytes.

@@ -165,6 +165,8 @@ bool Engine::turn() {
                         model_->plan.context_size);
     busy = scheduler_.next(step_);
     if (busy) compute();
+  } catch (const Error& error) {  // the device's, while pages were copied
+    fail_all(scheduler_.tasks(), error);
   } catch (const std::exception& error) {  // out of memory in the engine's own bookkeeping
     fail_all(scheduler_.tasks(), {ErrorCode::kOutOfMemory, error.what()});
   }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
-#include "base/memory.h"
+#include "engine/placement.h"
 #include "model/vocab.h"
 
 namespace cria {
@@ -82,15 +82,15 @@ uint64_t fingerprint(const gguf::File& file) {
   return hash.digest();
 }
 
-/// Bits of keys and values are the same within one kernel table and one form of weights alone.
-ModelIdentity identify(const gguf::File& file, const Config& config, const Backend& backend,
+/// Bits of keys and values are the same within one device's kernels and one form of weights alone.
+ModelIdentity identify(const gguf::File& file, const Config& config, const Device& device,
                        const LoadOptions& options) {
   const KvShape shape = kv_shape(config, options.kv_type);
   return {fingerprint(file),
-          cat(options.device.device, " ", cpu_kernels(options.device.kernels),
+          cat(device.is_gpu ? "cuda " : "cpu ", device.kernels,
               options.weights == WeightForm::kMapped ? " mapped" : " packed",
               options.kv_type == KvType::kQ8_0 ? " q8_0 " : " f16 ", kPageTokens),
-          KvCache::bytes_per_page(backend, shape), config.vocab};
+          KvCache::bytes_per_page(*device.backend, shape), config.vocab};
 }
 
 }  // namespace
@@ -122,6 +122,9 @@ MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backe
   const int64_t sequences =
       std::max<int64_t>(1, check_option("sequences", options.sequences, 4096));
 
+  if (options.weights == WeightForm::kMapped && !backend.reads_files())
+    fail(ErrorCode::kUnsupported, "mapped: only the CPU computes on weights as they lie in the ",
+         "file; load without `mapped`, or compute on 'cpu'");
   MemoryPlan plan;
   plan.weight_bytes = weight_bytes(file, config, backend, options.weights);
   plan.limits.tokens = static_cast<int>(
@@ -150,7 +153,7 @@ struct LoadedModel::Parts {
   gguf::File file;
   Config config;
   std::shared_ptr<const text::Tokenizer> tokenizer;
-  std::unique_ptr<Backend> backend;
+  Device device;
   MemoryPlan plan;
   bool time_steps;
   ModelWeights weights;
@@ -166,29 +169,28 @@ std::unique_ptr<LoadedModel> LoadedModel::load(const std::filesystem::path& path
   if (tokenizer->size() != config.vocab)
     fail(ErrorCode::kBadGguf, "tokenizer.ggml.tokens: expected the ", config.vocab,
          " pieces that token_embd.weight has rows for, got ", tokenizer->size());
-  std::unique_ptr<Backend> backend = make_backend(options.device);
-  const MemoryPlan plan = plan_memory(file, config, *backend, options, available);
-  if (plan.total() > available)
-    fail(ErrorCode::kOutOfMemory, "the model needs ", format_bytes(plan.total()), " (weights ",
-         format_bytes(plan.weight_bytes), ", KV cache ", format_bytes(plan.kv_bytes), ", scratch ",
-         format_bytes(plan.scratch_bytes), ") and ", format_bytes(available),
-         " are available; ask for a smaller contextSize or take a smaller model");
+  Placement placed = place(file, config, options, available);
+  check_fits(placed);
   const bool mapped = options.weights == WeightForm::kMapped;
   if (mapped) read_ahead(file, progress);
   const LoadProgress quiet = [](uint64_t, uint64_t) { return true; };
+  Backend& backend = *placed.device.backend;
   ModelWeights weights =
-      load_weights(file, config, *backend, options.weights, mapped ? quiet : progress);
-  ModelIdentity identity = identify(file, config, *backend, options);
-  return std::unique_ptr<LoadedModel>(
-      new LoadedModel({std::move(file), std::move(config), std::move(tokenizer), std::move(backend),
-                       plan, options.time_steps, std::move(weights), std::move(identity)}));
+      load_weights(file, config, backend, options.weights, mapped ? quiet : progress);
+  ModelIdentity identity = identify(file, config, placed.device, options);
+  return std::unique_ptr<LoadedModel>(new LoadedModel(
+      {std::move(file), std::move(config), std::move(tokenizer), std::move(placed.device),
+       placed.plan, options.time_steps, std::move(weights), std::move(identity)}));
 }
 
 LoadedModel::LoadedModel(Parts parts)
     : file(std::move(parts.file)),
       config(std::move(parts.config)),
       tokenizer(std::move(parts.tokenizer)),
-      backend(std::move(parts.backend)),
+      device(std::move(parts.device.name)),
+      kernels(std::move(parts.device.kernels)),
+      threads(parts.device.threads),
+      backend(std::move(parts.device.backend)),
       plan(parts.plan),
       time_steps(parts.time_steps),
       weights(std::move(parts.weights)),

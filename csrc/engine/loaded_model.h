@@ -43,6 +43,7 @@ struct MemoryPlan {
   KvType kv_type = KvType::kF16;
   BatchLimits limits;
 
+  /// On a GPU all of it is the device's; the little that a host needs beside is not counted.
   uint64_t total() const { return weight_bytes + kv_bytes + scratch_bytes; }
 };
 
@@ -60,8 +61,9 @@ uint64_t cache_bytes(const Backend& backend, const KvShape& shape, int64_t pages
 
 class LoadedModel {
  public:
-  /// Reads header, tokenizer and weights. Throws kOutOfMemory with needed and available bytes
-  /// before anything large is allocated, kAborted where `progress` said to stop.
+  /// Reads header, tokenizer and weights. Throws kOutOfMemory with needed and available bytes of
+  /// the device before anything large is allocated, kNoDevice with the reason, kAborted where
+  /// `progress` said to stop.
   static std::unique_ptr<LoadedModel> load(const std::filesystem::path& path,
                                            const LoadOptions& options, const LoadProgress& progress,
                                            uint64_t available);
@@ -69,6 +71,9 @@ class LoadedModel {
   const gguf::File file;
   const Config config;
   const std::shared_ptr<const text::Tokenizer> tokenizer;  // shared with who outlives the model
+  const std::string device;                                // "cpu", "cuda:0"
+  const std::string kernels;                               // "avx512_vnni", "CUDA 9.0, NVIDIA H100"
+  const int threads;
   const std::unique_ptr<Backend> backend;
   const MemoryPlan plan;
   const bool time_steps;

@@ -15,6 +15,18 @@
 namespace cria::js {
 namespace {
 
+/// What the plugin and the driver say: devices, or why there is none.
+Napi::Value cuda_info(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    DeviceOptions options;
+    options.cuda_plugin = to_text(info[0], "plugin");
+    return Environment::of(info.Env())
+        .run_async(
+            info.Env(), [options] { return look_at_gpus(options); },
+            [](Napi::Env env, const GpuReport& report) { return from_gpus(env, report); });
+  });
+}
+
 Napi::Value cpu_info(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Napi::Env env = info.Env();
@@ -69,12 +81,10 @@ Napi::Value estimate(const Napi::CallbackInfo& info) {
               const gguf::File file = gguf::File::open(path);
               const Config config = read_checked_config(file);
               // Each thread has working memory of its own, so the plan is that of a real backend.
-              const auto backend = make_backend(options.device);
-              return plan_memory(file, config, *backend, options, available);
+              const Placement placed = place(file, config, options, available);
+              return Planned{placed.plan, placed.device.name, placed.available};
             },
-            [available](Napi::Env env, const MemoryPlan& plan) {
-              return from_plan(env, plan, available);
-            });
+            [](Napi::Env env, const Planned& planned) { return from_plan(env, planned); });
   });
 }
 
@@ -129,8 +139,8 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
           return RunningModel{box,
                               std::make_unique<Engine>(std::move(model), *box, options.max_queue)};
         },
-        [path, options, callbacks](Napi::Env env, RunningModel model) {
-          const Napi::Value facts = from_info(env, model.engine->model(), path.string(), options);
+        [path, callbacks](Napi::Env env, RunningModel model) {
+          const Napi::Value facts = from_info(env, model.engine->model(), path.string());
           return ModelObject::wrap(env, std::move(model), facts, callbacks->on_updates.Value());
         });
   });
@@ -175,10 +185,10 @@ Napi::Value benchmark(const Napi::CallbackInfo& info) {
             stopped);
       return model;
     };
-    return environment.run_async(
-        info.Env(), run, [path, options](Napi::Env env, std::unique_ptr<LoadedModel> model) {
-          return from_info(env, *model, path.string(), options);
-        });
+    return environment.run_async(info.Env(), run,
+                                 [path](Napi::Env env, std::unique_ptr<LoadedModel> model) {
+                                   return from_info(env, *model, path.string());
+                                 });
   });
 }
 
@@ -201,6 +211,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   environment->grammar_class = Napi::Persistent(GrammarObject::define(env));
   exports.Set("version", CRIA_VERSION);
   exports.Set("cpu", Napi::Function::New<cpu_info>(env, "cpu"));
+  exports.Set("cuda", Napi::Function::New<cuda_info>(env, "cuda"));
   exports.Set("selectTable", Napi::Function::New<select_table>(env, "selectTable"));
   exports.Set("inspect", Napi::Function::New<inspect>(env, "inspect"));
   exports.Set("estimate", Napi::Function::New<estimate>(env, "estimate"));

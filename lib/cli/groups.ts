@@ -94,7 +94,20 @@ const mappedFlag: Flag = {
   help: 'compute on the file itself: less memory, slower'
 }
 
-export const loadFlags: readonly Flag[] = [modelFlag, ...loadNumbers, kvTypeFlag, mappedFlag]
+export const deviceFlag: Flag = {
+  name: 'device',
+  kind: 'text',
+  value: 'NAME',
+  help: 'where to compute: cpu (default), cuda, cuda:N or auto'
+}
+
+export const loadFlags: readonly Flag[] = [
+  modelFlag,
+  deviceFlag,
+  ...loadNumbers,
+  kvTypeFlag,
+  mappedFlag
+]
 
 export const generateFlags: readonly Flag[] = [
   ...generateNumbers,
@@ -140,10 +153,19 @@ export const quietFlag: Flag = {
   help: 'no progress and no timings on standard error'
 }
 
+/** The device's name, checked. */
+export function toDevice(args: Arguments): string | undefined {
+  const checked: { devices?: string } = {}
+  setChecked(checked, { name: 'device', option: 'devices' }, args.text('device'), checkLoad)
+  return checked.devices
+}
+
 /** Throws UsageError for what is out of range, naming the flag. */
 export function toLoadOptions(args: Arguments): LoadOptions {
   const options: LoadOptions = {}
   for (const flag of loadNumbers) setChecked(options, flag, args.number(flag.name), checkLoad)
+  const device = toDevice(args)
+  if (device !== undefined) options.devices = device
   const kvType = { name: 'kv-type', option: 'kvType' } as const
   setChecked(options, kvType, args.text('kv-type'), checkLoad)
   if (args.has('mapped')) options.mapped = true
