@@ -25,7 +25,7 @@ endif()
 find_program(CRIA_NVCC nvcc DOC "CUDA compiler for the plugin")
 if(CRIA_NVCC AND NOT CRIA_SANITIZE)
   set(cuda_architectures 75 80 86 89 90a 100 120)
-  set(cuda_flags -std=c++17 -O3 -fmad=false -I${PROJECT_SOURCE_DIR}/csrc
+  set(cuda_flags -std=c++20 -O3 -fmad=false -I${PROJECT_SOURCE_DIR}/csrc
     -Xcompiler=-fPIC,-fvisibility=hidden,-ffp-contract=off)
   foreach(architecture ${cuda_architectures})
     list(APPEND cuda_flags -gencode=arch=compute_${architecture},code=sm_${architecture})

@@ -20,7 +20,8 @@ namespace {
 template <class... P, class... A>
 std::string run(dim3 grid, dim3 block, size_t shared, void (*kernel)(P...), A... arguments) {
   Device device;
-  if (launch(kernel, grid, block, shared, device.stream(), arguments...) != 0) return "not launched";
+  if (launch(kernel, grid, block, shared, device.stream(), arguments...) != 0)
+    return "not launched";
   return cudaStreamSynchronize(device.stream()) == cudaSuccess ? "" : emulation::last_fault();
 }
 bool has(const std::string& text, const char* part) {
@@ -36,7 +37,8 @@ __global__ void places(int* out) {
 TEST(every_thread_of_every_block_runs_once) {
   std::vector<int> out(24 * 64, -1);
   CHECK_EQ(run(dim3(2, 3, 4), dim3(32, 2), 0, places, out.data()), "");
-  for (size_t i = 0; i < out.size(); ++i) CHECK_EQ(out[i], static_cast<int>(100 * (i / 64) + i % 64));
+  for (size_t i = 0; i < out.size(); ++i)
+    CHECK_EQ(out[i], static_cast<int>(100 * (i / 64) + i % 64));
 }
 
 __global__ void reverse(int* out) {
@@ -57,7 +59,8 @@ __global__ void reverse_without_barrier(int* out) {
 TEST(barriers_order_shared_memory_and_their_absence_shows) {
   std::vector<int> out(5 * 96);
   CHECK_EQ(run(5, 96, 0, reverse, out.data()), "");
-  for (int i = 0; i < 5 * 96; ++i) CHECK_EQ(out[static_cast<size_t>(i)], 95 - i % 96 + 1000 * (i / 96));
+  for (int i = 0; i < 5 * 96; ++i)
+    CHECK_EQ(out[static_cast<size_t>(i)], 95 - i % 96 + 1000 * (i / 96));
   CHECK_EQ(run(1, 96, 96 * sizeof(int), reverse_without_barrier, out.data()), "");
   int wrong = 0;
   for (int i = 0; i < 96; ++i) wrong += out[static_cast<size_t>(i)] != 95 - i;
@@ -220,8 +223,7 @@ TEST(a_copy_is_there_when_it_was_waited_for) {
   std::iota(from.begin(), from.end(), 1.0f);
   const auto wrong = [&](size_t begin) {
     int count = 0;
-    for (size_t i = begin; i < begin + 128; ++i)
-      count += out[i] != (i % 128 > 125 ? 0 : from[i]);
+    for (size_t i = begin; i < begin + 128; ++i) count += out[i] != (i % 128 > 125 ? 0 : from[i]);
     return count;
   };
   CHECK_EQ(run(1, 32, 1024, copied<0>, from.data(), out.data()), "");
@@ -248,7 +250,9 @@ TEST(streams_run_late_and_in_order) {
   CHECK_EQ(cudaHostAlloc(reinterpret_cast<void**>(&pinned), 96 * sizeof(int), 0), cudaSuccess);
   std::fill_n(pinned, 96, -1);
   CHECK_EQ(launch(reverse, 1, 96, 0, device.stream(), memory.data()), 0);
-  CHECK_EQ(cudaMemcpyAsync(pinned, memory.data(), 96 * sizeof(int), cudaMemcpyDeviceToHost, device.stream()), cudaSuccess);
+  CHECK_EQ(cudaMemcpyAsync(pinned, memory.data(), 96 * sizeof(int), cudaMemcpyDeviceToHost,
+                           device.stream()),
+           cudaSuccess);
   cudaEvent_t event = nullptr;
   CHECK_EQ(cudaEventCreateWithFlags(&event, 0), cudaSuccess);
   CHECK_EQ(cudaEventRecord(event, device.stream()), cudaSuccess);
@@ -260,8 +264,12 @@ TEST(streams_run_late_and_in_order) {
   CHECK_EQ(cudaStreamSynchronize(device.stream()), cudaSuccess);
   CHECK_EQ(memory.data()[0], 0);
   int pageable[4];
-  CHECK_EQ(cudaMemcpyAsync(pageable, memory.data(), sizeof pageable, cudaMemcpyDeviceToHost, device.stream()), cudaErrorInvalidValue);
-  CHECK_EQ(cudaMemcpyAsync(pinned, memory.data() + 1, 96 * sizeof(int), cudaMemcpyDeviceToHost, device.stream()), cudaErrorInvalidValue);
+  CHECK_EQ(cudaMemcpyAsync(pageable, memory.data(), sizeof pageable, cudaMemcpyDeviceToHost,
+                           device.stream()),
+           cudaErrorInvalidValue);
+  CHECK_EQ(cudaMemcpyAsync(pinned, memory.data() + 1, 96 * sizeof(int), cudaMemcpyDeviceToHost,
+                           device.stream()),
+           cudaErrorInvalidValue);
   cudaEventDestroy(event);
   cudaFreeHost(pinned);
 }

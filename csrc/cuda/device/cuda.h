@@ -77,7 +77,8 @@ __device__ __forceinline__ T& shared() {
   return memory;
 #else
   static const char key = 0;
-  return *static_cast<T*>(emulation::shared_memory(&key, sizeof(T), alignof(T) < 16 ? 16 : alignof(T)));
+  return *static_cast<T*>(
+      emulation::shared_memory(&key, sizeof(T), alignof(T) < 16 ? 16 : alignof(T)));
 #endif
 }
 

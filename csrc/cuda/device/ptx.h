@@ -26,7 +26,8 @@
 
 namespace cria::cuda {
 
-// ---- halves --------------------------------------------------------------------------------------
+// ---- halves
+// --------------------------------------------------------------------------------------
 __device__ __forceinline__ float f16_to_float(uint16_t half) {
   float out;
   asm("cvt.f32.f16 %0, %1;" : "=f"(out) : "h"(half));
@@ -111,7 +112,8 @@ __device__ __forceinline__ float fast_exp2(float x) {
   return out;
 }
 
-// ---- bits ----------------------------------------------------------------------------------------
+// ---- bits
+// ----------------------------------------------------------------------------------------
 /// Any function of three bits: kTable = f(0xf0, 0xcc, 0xaa).
 template <int kTable>
 __device__ __forceinline__ uint32_t lop3(uint32_t a, uint32_t b, uint32_t c) {
@@ -120,7 +122,8 @@ __device__ __forceinline__ uint32_t lop3(uint32_t a, uint32_t b, uint32_t c) {
   return out;
 }
 
-// ---- loads ---------------------------------------------------------------------------------------
+// ---- loads
+// ---------------------------------------------------------------------------------------
 /// Reads what is read once and never written by the kernel (weights), past the L1 cache. T of 4, 8
 /// or 16 bytes.
 template <class T>
@@ -142,7 +145,8 @@ __device__ __forceinline__ T load_once(const T* from) {
   return out;
 }
 
-// ---- copies that go on by themselves ---------------------------------------------------------------
+// ---- copies that go on by themselves
+// ---------------------------------------------------------------
 __device__ __forceinline__ uint32_t shared_address(const void* memory) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(memory));
 }
@@ -183,7 +187,8 @@ __device__ __forceinline__ void cp_async_wait() {
 #endif
 }
 
-// ---- matrices ------------------------------------------------------------------------------------
+// ---- matrices
+// ------------------------------------------------------------------------------------
 /// kCount (1, 2, 4) matrices of 8 × 8 halves from shared memory. Lane l gives the address of row
 /// l % 8 (16 bytes, aligned) of matrix l / 8, and gets out[i] = M_i[g][2t, 2t+1]; transposed:
 /// M_i[2t, 2t+1][g].
@@ -254,8 +259,8 @@ __device__ __forceinline__ void mma_bf16(float (&d)[4], const uint32_t (&a)[4],
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #else
   const int lane = static_cast<int>(threadIdx.x % kWarp), t = lane % 4;
-  for (int from = 0; from < 4; ++from) {     // the lane of a group of four that has these inputs
-    for (int half = 0; half < 2; ++half) {   // inputs 2·from, 2·from + 1, + 8 · half
+  for (int from = 0; from < 4; ++from) {    // the lane of a group of four that has these inputs
+    for (int half = 0; half < 2; ++half) {  // inputs 2·from, 2·from + 1, + 8 · half
       const float2 upper = unpack_bf16(__shfl_sync(kAllLanes, a[2 * half], lane - t + from));
       const float2 lower = unpack_bf16(__shfl_sync(kAllLanes, a[2 * half + 1], lane - t + from));
       const float2 left = unpack_bf16(__shfl_sync(kAllLanes, b[half], 8 * t + from));

@@ -1,6 +1,7 @@
-// F3, emulation. What nvcc and its headers give a .cu file, for g++: keywords, built-in functions of
-// threads and warps, atomics, and the runtime's functions for the host (runtime.h). Only what Cria's
-// kernels use. Where a function of CUDA has the same name and meaning here, it has no comment.
+// F3, emulation. What nvcc and its headers give a .cu file, for g++: keywords, built-in functions
+// of threads and warps, atomics, and the runtime's functions for the host (runtime.h). Only what
+// Cria's kernels use. Where a function of CUDA has the same name and meaning here, it has no
+// comment.
 #pragma once
 
 #include <math.h>
@@ -107,8 +108,7 @@ inline uint32_t vote(uint32_t mask, bool yes, const char* what) {
 }  // namespace cria::cuda::emulation
 
 inline void __syncwarp(unsigned mask = 0xffffffffu) {
-  cria::cuda::emulation::meet(
-      mask, [](void* const*, uint32_t) {}, nullptr, "__syncwarp");
+  cria::cuda::emulation::meet(mask, [](void* const*, uint32_t) {}, nullptr, "__syncwarp");
 }
 template <class T>
 T __shfl_sync(unsigned mask, T value, int lane, int width = 32) {

@@ -1,5 +1,5 @@
-// F3, emulation. A fiber: a stack, and where on it to go on. What runs a CUDA thread until it has to
-// wait for another one. Known to AddressSanitizer.
+// F3, emulation. A fiber: a stack, and where on it to go on. What runs a CUDA thread until it has
+// to wait for another one. Known to AddressSanitizer.
 #pragma once
 
 #include <cstddef>

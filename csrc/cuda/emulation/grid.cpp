@@ -254,8 +254,7 @@ std::string run_grid(const Shape& shape, const std::function<void()>& thread) {
                       static_cast<unsigned>(at / shape.grid.x % shape.grid.y),
                       static_cast<unsigned>(at / shape.grid.x / shape.grid.y)};
     wrong = block.run(shape, thread, index, random);
-    if (!wrong.empty())
-      wrong = cat("block (", index.x, ", ", index.y, ", ", index.z, "), ", wrong);
+    if (!wrong.empty()) wrong = cat("block (", index.x, ", ", index.y, ", ", index.z, "), ", wrong);
   }
   running = nullptr;
   return wrong;
@@ -298,8 +297,10 @@ void wait_copy_groups(unsigned left_open) {
   if (thread.groups.size() <= left_open) return;
   const size_t closed = thread.groups.size() - left_open, end = thread.groups[closed - 1];
   for (size_t i = 0; i < end; ++i) thread.copies[i].run();
-  thread.copies.erase(thread.copies.begin(), thread.copies.begin() + static_cast<std::ptrdiff_t>(end));
-  thread.groups.erase(thread.groups.begin(), thread.groups.begin() + static_cast<std::ptrdiff_t>(closed));
+  thread.copies.erase(thread.copies.begin(),
+                      thread.copies.begin() + static_cast<std::ptrdiff_t>(end));
+  thread.groups.erase(thread.groups.begin(),
+                      thread.groups.begin() + static_cast<std::ptrdiff_t>(closed));
   for (size_t& group : thread.groups) group -= end;
 }
 

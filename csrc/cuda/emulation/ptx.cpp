@@ -55,7 +55,8 @@ void load_matrices(void* const* lanes, uint32_t) {
     uint16_t matrix[8][8];
     for (int row = 0; row < 8; ++row) {
       const void* from = static_cast<LoadMatrices*>(lanes[8 * m + row])->row;
-      if (reinterpret_cast<uintptr_t>(from) % 16 != 0) fault("ldmatrix: a row that is not aligned to 16");
+      if (reinterpret_cast<uintptr_t>(from) % 16 != 0)
+        fault("ldmatrix: a row that is not aligned to 16");
       std::memcpy(matrix[row], from, sizeof matrix[row]);
     }
     for (int lane = 0; lane < 32; ++lane) {

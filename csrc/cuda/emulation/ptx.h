@@ -6,7 +6,8 @@
 
 namespace cria::cuda {
 
-// ---- halves --------------------------------------------------------------------------------------
+// ---- halves
+// --------------------------------------------------------------------------------------
 inline float f16_to_float(uint16_t half) {
   return f16_to_f32(half);
 }
@@ -23,7 +24,8 @@ inline uint32_t pack_f16(float low, float high) {
   return float_to_f16(low) | uint32_t{float_to_f16(high)} << 16;
 }
 inline float2 unpack_f16(uint32_t pair) {
-  return {f16_to_float(static_cast<uint16_t>(pair)), f16_to_float(static_cast<uint16_t>(pair >> 16))};
+  return {f16_to_float(static_cast<uint16_t>(pair)),
+          f16_to_float(static_cast<uint16_t>(pair >> 16))};
 }
 inline uint32_t pack_bf16(float low, float high) {
   return float_to_bf16(low) | uint32_t{float_to_bf16(high)} << 16;
@@ -32,7 +34,8 @@ inline float2 unpack_bf16(uint32_t pair) {
   return {bf16_to_float(static_cast<uint16_t>(pair)),
           bf16_to_float(static_cast<uint16_t>(pair >> 16))};
 }
-// Products of halves are exact in f64, and so are sums of numbers that lie within 2^53 of each other.
+// Products of halves are exact in f64, and so are sums of numbers that lie within 2^53 of each
+// other.
 namespace emulation {
 /// An f64 to f32 so that a second rounding, to a half, gives what one alone would: to odd.
 inline float to_odd(double value) {
@@ -70,7 +73,8 @@ inline float fast_exp2(float x) {
   return std::exp2(x);
 }
 
-// ---- bits, loads, copies -------------------------------------------------------------------------
+// ---- bits, loads, copies
+// -------------------------------------------------------------------------
 template <int kTable>
 uint32_t lop3(uint32_t a, uint32_t b, uint32_t c) {
   uint32_t out = 0;
@@ -81,7 +85,8 @@ uint32_t lop3(uint32_t a, uint32_t b, uint32_t c) {
 template <class T>
 T load_once(const T* from) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8 || sizeof(T) == 16);
-  if (reinterpret_cast<uintptr_t>(from) % sizeof(T) != 0) emulation::fault("a load that is not aligned");
+  if (reinterpret_cast<uintptr_t>(from) % sizeof(T) != 0)
+    emulation::fault("a load that is not aligned");
   return *from;
 }
 template <int kBytes>
@@ -97,7 +102,8 @@ void cp_async_wait() {
   emulation::wait_copy_groups(kLeft);
 }
 
-// ---- matrices ------------------------------------------------------------------------------------
+// ---- matrices
+// ------------------------------------------------------------------------------------
 namespace emulation {
 struct LoadMatrices {
   const void* row;

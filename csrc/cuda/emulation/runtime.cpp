@@ -26,9 +26,11 @@ class Memory {
  public:
   cudaError_t take(void** memory, size_t bytes, bool pinned) {
     const std::lock_guard lock(mutex_);
-    if (!pinned && bytes > device(current_device).memory_bytes - std::min(used_, device(current_device).memory_bytes))
+    if (!pinned && bytes > device(current_device).memory_bytes -
+                               std::min(used_, device(current_device).memory_bytes))
       return cudaErrorMemoryAllocation;
-    void* taken = std::aligned_alloc(kAlignment, (bytes + 2 * kFence + kAlignment - 1) / kAlignment * kAlignment);
+    void* taken = std::aligned_alloc(
+        kAlignment, (bytes + 2 * kFence + kAlignment - 1) / kAlignment * kAlignment);
     if (!taken) return cudaErrorMemoryAllocation;
     auto* begin = static_cast<std::byte*>(taken) + kFence;
     std::memset(taken, kFenceByte, kFence);
@@ -170,7 +172,8 @@ cudaError_t enqueue(cudaStream_t stream, const void* kernel, dim3 grid, dim3 blo
   {
     const std::lock_guard lock(attributes().mutex);
     const auto asked = attributes().most_dynamic_bytes.find(kernel);
-    const int most = asked == attributes().most_dynamic_bytes.end() ? kFreeSharedBytes : asked->second;
+    const int most =
+        asked == attributes().most_dynamic_bytes.end() ? kFreeSharedBytes : asked->second;
     if (dynamic_bytes > static_cast<size_t>(most)) return cudaErrorInvalidValue;
   }
   return stream->put_work([=, body = std::move(thread)] {
@@ -191,8 +194,8 @@ cudaError_t set_most_dynamic_bytes(const void* kernel, int bytes) {
 
 cudaError_t occupancy(int* blocks, int threads, size_t dynamic_bytes) {
   constexpr int kThreads = 1536;
-  const int by_memory =
-      static_cast<int>(device(current_device).most_shared_bytes / std::max<size_t>(dynamic_bytes + 1024, 1));
+  const int by_memory = static_cast<int>(device(current_device).most_shared_bytes /
+                                         std::max<size_t>(dynamic_bytes + 1024, 1));
   *blocks = std::min({16, kThreads / threads, by_memory});
   return cudaSuccess;
 }

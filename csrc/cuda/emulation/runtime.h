@@ -3,7 +3,8 @@
 // memory that is changed too early, or read without waiting, gives wrong results. Memory comes with
 // all bits set. Copies want pinned host memory, as those that are to overlap with the host do.
 //
-// Devices are those of `devices()`: one by default. A thread that works on a stream is alone with it.
+// Devices are those of `devices()`: one by default. A thread that works on a stream is alone with
+// it.
 #pragma once
 
 #include <cstddef>
@@ -36,7 +37,11 @@ using cudaEvent_t = cria::cuda::emulation::Event*;
 using cudaGraph_t = cria::cuda::emulation::Graph*;
 using cudaGraphExec_t = cria::cuda::emulation::Graph*;
 
-enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
+enum cudaMemcpyKind {
+  cudaMemcpyHostToDevice = 1,
+  cudaMemcpyDeviceToHost = 2,
+  cudaMemcpyDeviceToDevice = 3
+};
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 inline constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2,
@@ -110,7 +115,8 @@ cudaError_t occupancy(int* blocks, int threads, size_t dynamic_bytes);
 
 template <class Kernel>
 cudaError_t cudaFuncSetAttribute(Kernel* kernel, cudaFuncAttribute, int value) {
-  return cria::cuda::emulation::set_most_dynamic_bytes(reinterpret_cast<const void*>(kernel), value);
+  return cria::cuda::emulation::set_most_dynamic_bytes(reinterpret_cast<const void*>(kernel),
+                                                       value);
 }
 template <class Kernel>
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Kernel*, int threads,

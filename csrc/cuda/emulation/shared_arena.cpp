@@ -18,7 +18,8 @@ constexpr int kPoison = 0xff;  // NaN as f16, bf16, f32 and f64
 }  // namespace
 
 SharedArena::SharedArena()
-    : owned_(static_cast<std::byte*>(std::aligned_alloc(kAlignment, kBytes))), memory_(owned_.get()) {
+    : owned_(static_cast<std::byte*>(std::aligned_alloc(kAlignment, kBytes))),
+      memory_(owned_.get()) {
   if (!memory_) throw std::bad_alloc();
   std::memset(memory_, kFence, kBytes);
 }
