@@ -1,4 +1,4 @@
-// A stream of the emulated device, and memory on it, for tests that hand values to kernels.
+// The emulated device and memory on it, for tests that hand values to kernels.
 #pragma once
 
 #include <algorithm>
@@ -10,14 +10,29 @@ namespace cria::test_cuda {
 
 class Device {
  public:
-  Device() { cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking); }
-  ~Device() { cudaStreamDestroy(stream_); }
+  Device() {
+    cudaDeviceProp facts;
+    cudaGetDeviceProperties(&facts, 0);
+    cuda_.major = facts.major;
+    cuda_.minor = facts.minor;
+    cuda_.multiprocessors = facts.multiProcessorCount;
+    cuda_.most_shared_bytes = facts.sharedMemPerBlockOptin;
+    cudaStreamCreateWithFlags(&cuda_.stream, cudaStreamNonBlocking);
+  }
+  ~Device() { cudaStreamDestroy(cuda_.stream); }
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
-  cudaStream_t stream() const { return stream_; }
+
+  CriaCuda* cuda() { return &cuda_; }
+  cudaStream_t stream() const { return cuda_.stream; }
+  /// Empty, or what the kernels that ran said.
+  std::string wait() const {
+    const cudaError_t status = cudaStreamSynchronize(cuda_.stream);
+    return status == cudaSuccess ? "" : cudaGetErrorString(status);
+  }
 
  private:
-  cudaStream_t stream_ = nullptr;
+  CriaCuda cuda_;
 };
 
 /// Device memory. The emulated device's is the host's, so `data()` may be read after a wait.
@@ -39,6 +54,7 @@ class DeviceArray {
   T* data() const { return data_; }
   size_t size() const { return size_; }
   std::vector<T> values() const { return {data_, data_ + size_}; }
+  void set(const std::vector<T>& values) { std::copy(values.begin(), values.end(), data_); }
 
  private:
   T* data_ = nullptr;
