@@ -61,8 +61,7 @@ int launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_b
 #endif
 }
 
-/// Lets a kernel have so much dynamic shared memory: once, before its first launch and not while a
-/// graph is captured.
+/// Lets a kernel have so much dynamic shared memory, from then on.
 template <class Kernel>
 int allow_shared(Kernel* kernel, size_t bytes) {
   return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
