@@ -13,6 +13,8 @@ if(CRIA_TESTS)
   set_source_files_properties(${cuda_device} PROPERTIES LANGUAGE CXX)
   add_library(cria_cuda_emulation STATIC ${cuda_device} ${cuda_emulation})
   target_link_libraries(cria_cuda_emulation PUBLIC cria_quant)
+  # As nvcc has it: memory is read as what it is read as, and loops are unrolled where that is said.
+  target_compile_options(cria_cuda_emulation PUBLIC -fno-strict-aliasing -Wno-unknown-pragmas)
   if(CRIA_SANITIZE)
     target_compile_options(cria_cuda_emulation PRIVATE -O1)
   endif()
