@@ -25,6 +25,8 @@
 #include "backend/backend.h"
 
 namespace cria::cpu {
+using cria::kKvGroup;
+
 namespace {
 
 constexpr int kKeyOffset = 128;

@@ -30,6 +30,14 @@ bool complete(const CriaCudaTable& table) {
   return table.build != nullptr;
 }
 
+/// The runtime says of a driver that is missing what it says of one too old: that it is too old.
+const char* driver_remedy() {
+  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver) dlclose(driver);
+  return driver ? "; update the NVIDIA driver"
+                : "; libcuda.so.1, the NVIDIA driver, is not found: install it";
+}
+
 std::string reason() {
   const char* text = dlerror();
   return text ? text : "unknown reason";
@@ -77,7 +85,7 @@ int Plugin::device_count() const {
   int32_t count = 0;
   if (const int status = table_->device_count(&count))
     fail(ErrorCode::kNoDevice, "CUDA cannot be used here: ", table_->error_text(status),
-         "; install or update the NVIDIA driver", kRemedy);
+         driver_remedy(), kRemedy);
   if (count <= 0)
     fail(ErrorCode::kNoDevice, "the driver shows no CUDA device to this process; look at ",
          "`nvidia-smi` and CUDA_VISIBLE_DEVICES", kRemedy);

@@ -42,13 +42,13 @@ typedef struct CriaCudaSlice {
 /// What differs between the steps of a bucket, in device memory. The arrays are as long as the
 /// bucket's limits (host: cuda/step.h); of them `slices` and `alive` entries are used.
 typedef struct CriaCudaStep {
-  int32_t alive;                 // rows with a token
-  int32_t slices;                // of the batch
-  const int32_t* ids;            // [rows], 0 beyond alive
-  const CriaCudaSlice* slice;    // [slices]
-  const int32_t* slice_of_row;   // [rows], -1 beyond alive
-  const int32_t* pages;          // the slices' page tables, one after the other
-  const int32_t* gathered;       // rows that `gather` takes, 0 beyond those asked for
+  int32_t alive;                // rows with a token
+  int32_t slices;               // of the batch
+  const int32_t* ids;           // [rows], 0 beyond alive
+  const CriaCudaSlice* slice;   // [slices]
+  const int32_t* slice_of_row;  // [rows], -1 beyond alive
+  const int32_t* pages;         // the slices' page tables, one after the other
+  const int32_t* gathered;      // rows that `gather` takes, 0 beyond those asked for
 } CriaCudaStep;
 
 /// [rows × cols] of a GGUF type, in the plugin's packed form.
@@ -71,9 +71,9 @@ typedef struct CriaCudaProject {
   const float* norm;  // [cols] or null
   float epsilon;
   int64_t rows, cols;
-  int32_t count;  // of products
+  int32_t count;                    // of products
   const CriaCudaProduct* products;  // host memory, read before the call returns
-  void* scratch;  // project_scratch bytes
+  void* scratch;                    // project_scratch bytes
 } CriaCudaProject;
 
 /// Keys and values of one layer: cria::LayerKv.
@@ -89,9 +89,9 @@ typedef struct CriaCudaRope {
   const float* cos_sin;  // [rows × pairs × 2]
   int32_t pairs;
   int64_t rows;
-  int32_t heads;      // H
-  float *q, *k;       // [rows × H·K], [rows × G·K], rotated in place
-  const float* v;     // [rows × G·K]
+  int32_t heads;   // H
+  float *q, *k;    // [rows × H·K], [rows × G·K], rotated in place
+  const float* v;  // [rows × G·K]
   CriaCudaKv kv;
 } CriaCudaRope;
 
@@ -102,8 +102,8 @@ typedef struct CriaCudaAttention {
   int64_t rows;
   int32_t heads;
   float scale;
-  int32_t prefill;     // 0: every slice has one row
-  int32_t most_tokens; // most cached tokens of a slice that this bucket serves
+  int32_t prefill;      // 0: every slice has one row
+  int32_t most_tokens;  // most cached tokens of a slice that this bucket serves
   CriaCudaKv kv;
   void* scratch;  // attention_scratch bytes
 } CriaCudaAttention;
@@ -112,10 +112,10 @@ typedef struct CriaCudaAttention {
 /// top-k, top-p and min-p leave, by a number the host drew. The engine's semantics:
 /// sampling/sampler.h.
 typedef struct CriaCudaDraw {
-  float temperature;  // 0: greedy
-  int32_t top_k;      // 0: all
-  float top_p, min_p; // 1, 0: off
-  float uniform;      // in [0, 1): the random number of this draw
+  float temperature;   // 0: greedy
+  int32_t top_k;       // 0: all
+  float top_p, min_p;  // 1, 0: off
+  float uniform;       // in [0, 1): the random number of this draw
 } CriaCudaDraw;
 
 typedef struct CriaCudaSample {
@@ -127,9 +127,9 @@ typedef struct CriaCudaSample {
 } CriaCudaSample;
 
 typedef struct CriaCudaTable {
-  uint32_t version;  // CRIA_CUDA_VERSION
-  uint32_t bytes;    // of this struct
-  const char* build; // what it was built by and for: "CUDA 13.0: sm_75 sm_80 …", "emulation"
+  uint32_t version;   // CRIA_CUDA_VERSION
+  uint32_t bytes;     // of this struct
+  const char* build;  // what it was built by and for: "CUDA 13.0: sm_75 sm_80 …", "emulation"
 
   const char* (*error_text)(int status);
   /// Whether the status is about memory that was not to be had (else: the device itself).

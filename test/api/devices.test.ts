@@ -26,18 +26,28 @@ test('the plain plugin was built with the tests', () => {
 describe('a GPU', () => {
   const prompt = 'Tell me a story about a brave fox named Pip.'
 
-  test.each([
-    ['the demo model', demo, prompt, false],
-    ['stories260K', stories.path, 'Once upon a time', stories.missing]
-  ])('says the same as the CPU with %s', async (_name, path, text, missing) => {
-    if (missing) return
-    await using gpu = await cria.Model.load(path, onGpu)
-    await using cpu = await cria.Model.load(path)
+  test.skipIf(stories.missing)('says the same as the CPU (skipped without ../shared)', async () => {
+    await using gpu = await cria.Model.load(stories.path, onGpu)
+    await using cpu = await cria.Model.load(stories.path)
+    const [there, here] = await Promise.all(
+      [gpu, cpu].map((model) => model.generate('Once upon a time', { ...greedy, maxTokens: 150 }))
+    )
+    expect(there?.text).toBe(here?.text)
+  })
+
+  // Of quantized weights the CPU rounds the inputs, so near ties may fall the other way.
+  test('finds a text as likely as the CPU does', async () => {
+    await using gpu = await cria.Model.load(demo, onGpu)
+    await using cpu = await cria.Model.load(demo)
     expect(gpu.info).toMatchObject({ device: 'cuda:0', threads: 1, kernels: 'CUDA 9.0, plain' })
     expect(cpu.info.device).toBe('cpu')
-    const [there, here] = [await gpu.generate(text, greedy), await cpu.generate(text, greedy)]
-    expect(there.text).toBe(here.text)
-    expect(there.usage.completionTokens).toBeGreaterThan(20)
+    const { text } = await cpu.generate(prompt, { temperature: 0, maxTokens: 100 })
+    const [there, here] = await Promise.all([gpu, cpu].map((model) => model.score(prompt + text)))
+    const differences = here?.logprobs.map((value, i) =>
+      Math.abs(value - (there?.logprobs[i] ?? 0))
+    )
+    expect(differences?.length).toBeGreaterThan(80)
+    expect(Math.max(...(differences ?? []))).toBeLessThan(0.3)
   })
 
   test('computes several requests, forks and embeddings as one alone', async () => {
@@ -48,7 +58,7 @@ describe('a GPU', () => {
     const together = await Promise.all(prompts.map((one) => gpu.generate(one, greedy)))
     expect(together.map(({ text }) => text)).toEqual(alone)
     const samples = gpu.generateMany(prompt, { ...greedy, n: 3 })
-    expect(new Set((await samples).results.map(({ text }) => text))).toEqual(new Set([alone[1]]))
+    expect(new Set((await samples).samples.map(({ text }) => text))).toEqual(new Set([alone[1]]))
     const [a, b] = await gpu.embed(['a red fox', 'a red fox'])
     expect(a).toEqual(b)
   })
@@ -148,7 +158,7 @@ describe('a fault', () => {
   })
 
   test('a lost card fails what runs and what comes, and the model is disposed of', async () => {
-    vi.stubEnv('CRIA_CUDA_FAULT', 'lost:1000')
+    vi.stubEnv('CRIA_CUDA_FAULT', 'lost:200')
     const gpu = await cria.Model.load(demo, onGpu)
     const failed = { code: 'ERR_CRIA_BACKEND', message: expect.stringContaining('cuda:0 (plain)') }
     const endless = { maxTokens: 400, stop: [], temperature: 1 }

@@ -31,6 +31,17 @@ class Fault {
   Fault& operator=(const Fault&) = delete;
 };
 
+inline bool is_plain() {
+  return plugin_path() == CRIA_PLAIN_PLUGIN;
+}
+/// The most noise of a result: the plain plugin computes in f64, kernels in f32 or 16-bit floats.
+inline double most_noise(double of_kernels) {
+  return is_plain() ? 1e-9 : of_kernels;
+}
+
+inline std::unique_ptr<cuda::CudaBackend> tested_backend() {
+  return cuda::make_backend({0, plugin_path()});
+}
 inline std::unique_ptr<cuda::CudaBackend> plain_backend() {
   return cuda::make_backend({0, CRIA_PLAIN_PLUGIN});
 }

@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t kTokens = 32, kCols = 256;
 
 std::unique_ptr<cuda::CudaBackend> reserved_backend() {
-  auto backend = plain_backend();
+  auto backend = tested_backend();
   backend->reserve(kTokens, kCols);
   return backend;
 }
@@ -30,7 +30,7 @@ TEST(device_rows_and_tokens_have_buckets) {
 }
 
 TEST(device_copies_bytes_of_any_size) {
-  auto backend = plain_backend();
+  auto backend = tested_backend();
   std::mt19937 random(1);
   for (const int64_t count : {1, 1000, 300'000, 3'000'000}) {
     OnDevice a(*backend, 1, count), b(*backend, 1, count);
