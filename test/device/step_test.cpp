@@ -10,6 +10,8 @@ namespace cria::test {
 namespace {
 
 constexpr int64_t kTokens = 32, kCols = 256;
+/// Of attention over a cache of binary16, which the CPU has as well.
+constexpr double kKvNoise = 1e-6;
 
 std::unique_ptr<cuda::CudaBackend> reserved_backend() {
   auto backend = tested_backend();
@@ -62,40 +64,6 @@ TEST(device_weights_of_any_size_and_type_are_packed_whole) {
   }
 }
 
-TEST(device_products_match_the_cpu) {
-  auto backend = reserved_backend();
-  auto cpu = cpu::make_backend({1, ""});
-  cpu->reserve(kTokens, kCols);
-  std::mt19937 random(4);
-  for (const DType type : {DType::kF32, DType::kQ4_0, DType::kQ6_K}) {
-    for (const int64_t rows : {1, 3, 17}) {
-      const Floats x = normal(random, rows * kCols), norm = normal(random, kCols),
-                   bias = normal(random, 40), before = normal(random, rows * 40);
-      const auto compute = [&](Backend& on, int64_t spare, bool exact) {
-        OnDeviceWeight w(on, type, 40, kCols, 5, exact), gate(on, type, 40, kCols, 6, exact);
-        OnDevice input(on, rows, kCols, spare), normed_by(on, 1, kCols), biased(on, 1, 40);
-        OnDevice plain(on, rows, 40, spare), sum(on, rows, 40, spare), both(on, rows, 40, spare);
-        input.put(x);
-        normed_by.put(norm);
-        biased.put(bias);
-        sum.put(before);
-        const Input in = normed(input.matrix, normed_by.matrix.data, 1e-5f);
-        on.project(in, {{w.weight, biased.matrix.data, plain.matrix}});
-        on.project(input.matrix, {{w.weight, nullptr, sum.matrix, true}});
-        on.project(in, {gated(gate.weight, biased.matrix.data, w.weight, nullptr, both.matrix)});
-        Floats all = plain.get();
-        for (const Floats& more : {sum.get(), both.get()})
-          all.insert(all.end(), more.begin(), more.end());
-        return all;
-      };
-      // Of f32 weights the CPU rounds no input.
-      const Floats expected = compute(*cpu, 0, true);
-      CHECK(noise(compute(*backend, 0, false), expected) < 1e-10);
-      CHECK(noise(compute(*backend, 29, false), expected) < 1e-10);
-    }
-  }
-}
-
 TEST(device_attention_over_chunks_matches_the_cpu) {
   auto backend = reserved_backend();
   auto cpu = cpu::make_backend({1, ""});
@@ -104,7 +72,7 @@ TEST(device_attention_over_chunks_matches_the_cpu) {
   const Floats here = KvDrive(*cpu, {64, 64}, 7).run(steps);
   for (const int64_t spare : {0, 16}) {
     KvDrive drive(*backend, {64, 64}, 7, spare);
-    CHECK(noise(drive.run(steps), here) < 1e-6);
+    CHECK(noise(drive.run(steps), here) < kKvNoise);
   }
   const Floats other = KvDrive(*cpu, {64, 64}, 8).run(steps);
   CHECK(noise(other, here) > 0.1);  // the test can fail
@@ -133,12 +101,12 @@ TEST(device_graphs_survive_a_larger_page_table) {
   auto cpu = cpu::make_backend({1, ""});
   cpu->reserve(kTokens, kCols);
   KvDrive there(*backend, {64, 64}, 10, 16), here(*cpu, {64, 64}, 10);
-  for (int i = 0; i < 3; ++i) CHECK(noise(there.run({{1, 1}}), here.run({{1, 1}})) < 1e-6);
+  for (int i = 0; i < 3; ++i) CHECK(noise(there.run({{1, 1}}), here.run({{1, 1}})) < kKvNoise);
   // A page table past what the step's memory has room for moves it.
   KvDrive wide(*backend, {40'000 * kPageTokens}, 11);
   wide.skip(0, 20'000 * kPageTokens);
   wide.run({{0}});
-  for (int i = 0; i < 3; ++i) CHECK(noise(there.run({{1, 1}}), here.run({{1, 1}})) < 1e-6);
+  for (int i = 0; i < 3; ++i) CHECK(noise(there.run({{1, 1}}), here.run({{1, 1}})) < kKvNoise);
 }
 
 TEST(device_forgets_an_abandoned_step) {
@@ -221,7 +189,8 @@ TEST(device_that_falls_away_fails_every_later_call) {
     std::unique_ptr<cuda::CudaBackend> backend;
     std::unique_ptr<DeviceMemory> memory;
     try {
-      backend = reserved_backend();
+      backend = plain_backend();
+      backend->reserve(kTokens, kCols);
       memory = backend->allocate(64);
       KvDrive drive(*backend, {300, 300}, 15, 16);
       for (int i = 0; i < 40; ++i) drive.run({{1, 1}});
