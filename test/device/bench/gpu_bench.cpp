@@ -195,7 +195,7 @@ class Bench {
         backend_->attention(slices, queries, cache.layer(layer), 0.1f, result);
       backend_->end_step(true);
     });
-    stores(slices, rows, cache, one.layers);
+    if (count > 1 || past == sizes_.context) stores(slices, rows, cache, one.layers);
     const double read = static_cast<double>(batch) * (past + count) * c.kv_width() * 2 * 2;
     const double pairs = static_cast<double>(rows) * (past + (count + 1) / 2.0);
     add({cat("attention ", past + count), "f16", rows, seconds / one.layers, read,
