@@ -82,7 +82,8 @@ class Rig {
         const float scale = 0.01f + 0.001f * static_cast<float>((p + i / 32) % 7);
         for (const bool key : {true, false}) {
           const float x = normal(random);
-          cache.set(key, step.page_of(slice, p), g, p, i, std::min(std::max(x, -1.2f), 1.2f), scale);
+          cache.set(key, step.page_of(slice, p), g, p, i, std::min(std::max(x, -1.2f), 1.2f),
+                    scale);
         }
       }
   }
@@ -118,8 +119,8 @@ class Rig {
     for (double& weight : weights) sum += weight = std::exp(weight - most);
     for (int p = 0; p < length; ++p)
       for (int i = 0; i < shape.width; ++i)
-        result[static_cast<size_t>(i)] += weights[static_cast<size_t>(p)] / sum *
-                                          cache.value(step.page_of(slice, p), g, p, i);
+        result[static_cast<size_t>(i)] +=
+            weights[static_cast<size_t>(p)] / sum * cache.value(step.page_of(slice, p), g, p, i);
     return result;
   }
 };
@@ -138,9 +139,9 @@ void check(const Heads& s, const std::vector<Count>& counts, int rows, bool pref
 }
 
 const std::vector<Heads> kFast = {
-    {cuda::kKvF16, 4, 1, 32},   {cuda::kKvF16, 8, 2, 64},   {cuda::kKvF16, 3, 3, 80},
-    {cuda::kKvF16, 6, 2, 96},   {cuda::kKvF16, 8, 1, 128},  {cuda::kKvF16, 2, 1, 256},
-    {cuda::kKvQ8_0, 3, 1, 32},  {cuda::kKvQ8_0, 4, 2, 64},  {cuda::kKvQ8_0, 5, 1, 96},
+    {cuda::kKvF16, 4, 1, 32},    {cuda::kKvF16, 8, 2, 64},   {cuda::kKvF16, 3, 3, 80},
+    {cuda::kKvF16, 6, 2, 96},    {cuda::kKvF16, 8, 1, 128},  {cuda::kKvF16, 10, 1, 256},
+    {cuda::kKvQ8_0, 3, 1, 32},   {cuda::kKvQ8_0, 4, 2, 64},  {cuda::kKvQ8_0, 5, 1, 96},
     {cuda::kKvQ8_0, 16, 2, 128}, {cuda::kKvQ8_0, 2, 1, 256}, {cuda::kKvF16, 20, 1, 64}};
 const std::vector<Heads> kAny = {{cuda::kKvF16, 4, 2, 8},    {cuda::kKvF16, 2, 1, 2},
                                  {cuda::kKvF16, 3, 1, 100},  {cuda::kKvF16, 2, 2, 1024},
@@ -187,8 +188,8 @@ void check_alone(const Heads& s, const std::vector<Count>& counts, bool prefill,
       for (int i = 0; i < s.width; ++i)
         for (const bool key : {true, false}) {
           const int source = together.step.page_of(static_cast<int>(slice), p);
-          const double x = key ? together.cache.key(source, g, p, i)
-                               : together.cache.value(source, g, p, i);
+          const double x =
+              key ? together.cache.key(source, g, p, i) : together.cache.value(source, g, p, i);
           const float scale = 0.01f + 0.001f * static_cast<float>((p + i / 32) % 7);
           alone.cache.set(key, alone.step.page_of(0, p), g, p, i, static_cast<float>(x),
                           f16_to_f32(f32_to_f16(scale)));

@@ -53,7 +53,8 @@ int decode(CriaCuda* cuda, const CriaCudaAttention& a) {
   const int splits = wanted < 1 ? 1 : wanted < most ? wanted : most;
   const bool fast = has_decode_kernel(a.kv.type, width);
   // Partial results of so many rows find room at once.
-  const auto floats = static_cast<int64_t>(attention_scratch(cuda, a.rows, int64_t{a.heads} * width) / 4);
+  const auto floats =
+      static_cast<int64_t>(attention_scratch(cuda, a.rows, int64_t{a.heads} * width) / 4);
   const int64_t row_floats = int64_t{splits} * a.heads * (width + 2);
   const int64_t fit = splits == 1 ? a.rows : floats / row_floats;
   for (int64_t first = 0; first < a.rows; first += fit) {

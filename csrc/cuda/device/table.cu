@@ -1,6 +1,6 @@
 // F3, device. The plugin's only symbol, and what of its table is no kernel: devices, memory, marks,
-// graphs. Every function that works on a device makes it the thread's current one first: a model may
-// be opened by one thread and computed by another.
+// graphs. Every function that works on a device makes it the thread's current one first: a model
+// may be opened by one thread and computed by another.
 #include <new>
 
 #include "cuda/device/ops.h"
