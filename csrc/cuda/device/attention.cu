@@ -4,6 +4,7 @@
 //
 // Merge: grid (H, T), a thread for each element up to 128. Bytes moved: the partial results once.
 #include "cuda/device/attention_decode.h"
+#include "cuda/device/attention_prefill.h"
 #include "cuda/device/ops.h"
 #include "cuda/device/ptx.h"
 
@@ -83,8 +84,13 @@ uint64_t attention_scratch(CriaCuda*, int64_t rows, int64_t query_cols) {
   return static_cast<uint64_t>(at_once * kMostSplits * query_cols) * sizeof(float);
 }
 
-int attention(CriaCuda* cuda, const CriaCudaAttention* attention) {
-  return decode(cuda, *attention);
+/// Rows of slices up to kFewRows long are computed one by one, as in a step without longer ones; so
+/// the tokens of a sequence are the same bits beside a prompt as without.
+int attention(CriaCuda* cuda, const CriaCudaAttention* given) {
+  CriaCudaAttention a = *given;
+  if (!has_prefill_kernel(*cuda, a)) a.prefill = 0;
+  if (const int status = decode(cuda, a)) return status;
+  return a.prefill ? launch_prefill(cuda, a) : 0;
 }
 
 }  // namespace cria::cuda

@@ -209,6 +209,8 @@ constexpr CriaCudaTable make_table() {
   t.gather = on_device<gather>;
   t.kv_page_bytes = kv_page_bytes;
   t.rope_store_kv = on_device<rope_store_kv>;
+  t.attention_scratch = attention_scratch;
+  t.attention = on_device<attention>;
   return t;
 }
 
