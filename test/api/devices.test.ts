@@ -13,6 +13,9 @@ const plain = fileURLToPath(new URL('build/probe/libcria_cuda_plain.so', root))
 const folder = mkdtempSync(join(tmpdir(), 'cria-devices-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
+/** What the GPU tests run on: CRIA_CUDA_PLUGIN may name a real plugin, on a machine that has a GPU. */
+const tested = process.env.CRIA_CUDA_PLUGIN || plain
+
 beforeEach(() => vi.stubEnv('CRIA_CUDA_PLUGIN', plain))
 afterEach(() => vi.unstubAllEnvs())
 
@@ -25,6 +28,7 @@ test('the plain plugin was built with the tests', () => {
 
 describe('a GPU', () => {
   const prompt = 'Tell me a story about a brave fox named Pip.'
+  beforeEach(() => vi.stubEnv('CRIA_CUDA_PLUGIN', tested))
 
   test.skipIf(stories.missing)('says the same as the CPU (skipped without ../shared)', async () => {
     await using gpu = await cria.Model.load(stories.path, onGpu)
@@ -39,7 +43,8 @@ describe('a GPU', () => {
   test('finds a text as likely as the CPU does', async () => {
     await using gpu = await cria.Model.load(demo, onGpu)
     await using cpu = await cria.Model.load(demo)
-    expect(gpu.info).toMatchObject({ device: 'cuda:0', threads: 1, kernels: 'CUDA 9.0, plain' })
+    expect(gpu.info).toMatchObject({ device: 'cuda:0', threads: 1 })
+    expect(gpu.info.kernels).toMatch(/^CUDA \d+\.\d, \w/)
     expect(cpu.info.device).toBe('cpu')
     const { text } = await cpu.generate(prompt, { temperature: 0, maxTokens: 100 })
     const [there, here] = await Promise.all([gpu, cpu].map((model) => model.score(prompt + text)))
@@ -75,8 +80,9 @@ describe('a GPU', () => {
   test('estimates by its own memory', async () => {
     const estimate = await cria.Model.estimate(demo, onGpu)
     expect(estimate.device).toBe('cuda:0')
-    expect(estimate.availableBytes).toBeGreaterThan(15 * 2 ** 30)
-    expect(estimate.availableBytes).toBeLessThan(16 * 2 ** 30)
+    const [device] = (await cria.diagnoseCuda()).devices
+    expect(estimate.availableBytes).toBeLessThan(device?.freeBytes ?? 0)
+    expect(estimate.availableBytes).toBeGreaterThan((device?.freeBytes ?? 0) / 2)
     await using gpu = await cria.Model.load(demo, onGpu)
     expect(gpu.info.weightBytes).toBe(estimate.weightBytes)
   })
@@ -108,11 +114,10 @@ describe('a GPU', () => {
 
   test('is described', async () => {
     const cuda = await cria.diagnoseCuda()
-    expect(cuda).toMatchObject({ plugin: plain, problem: null })
-    expect(cuda.build).toContain('plain loops')
-    expect(cuda.devices).toMatchObject([
-      { device: 'cuda:0', name: 'plain', capability: '9.0', problem: null }
-    ])
+    expect(cuda).toMatchObject({ plugin: tested, problem: null })
+    expect(cuda.build).toMatch(/plain loops|^CUDA/)
+    expect(cuda.devices[0]).toMatchObject({ device: 'cuda:0', problem: null })
+    expect(cuda.devices[0]?.capability).toMatch(/^\d+\.\d$/)
   })
 })
 

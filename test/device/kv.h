@@ -13,14 +13,16 @@ class KvDrive {
   static constexpr int kHeads = 4, kKvHeads = 2, kWidth = 32, kPairs = 16;
 
   /// `most`: tokens that each sequence may come to have. Matrices have `spare` rows beyond.
-  KvDrive(Backend& backend, std::vector<int> most, uint32_t seed, int64_t spare = 0)
+  KvDrive(Backend& backend, std::vector<int> most, uint32_t seed, int64_t spare = 0,
+          KvType type = KvType::kF16)
       : backend_(backend), random_(seed), spare_(spare), past_(most.size()) {
     int pages = 0;
     for (const int tokens : most) {
       tables_.emplace_back();
       for (int p = 0; p * kPageTokens < tokens; ++p) tables_.back().push_back(pages++ % kPages);
     }
-    kv_.page_bytes = backend.kv_page_bytes(KvType::kF16, kWidth);
+    kv_.page_bytes = backend.kv_page_bytes(type, kWidth);
+    kv_.type = type;
     kv_.head_bytes = kPages * kv_.page_bytes;
     memory_ = backend.allocate(static_cast<size_t>(kKvHeads * kv_.head_bytes));
     kv_.pages = static_cast<std::byte*>(memory_->data());
