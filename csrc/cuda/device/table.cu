@@ -211,6 +211,8 @@ constexpr CriaCudaTable make_table() {
   t.rope_store_kv = on_device<rope_store_kv>;
   t.attention_scratch = attention_scratch;
   t.attention = on_device<attention>;
+  t.sample_scratch = sample_scratch;
+  t.sample = on_device<sample>;
   return t;
 }
 
