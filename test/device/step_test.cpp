@@ -105,11 +105,14 @@ TEST(device_steps_of_a_bucket_share_a_graph) {
   for (int i = 0; i < 5; ++i) drive.run({{1, 1}});
   CHECK_EQ(backend->counts().graphs, size_t{1});
   CHECK_EQ(backend->counts().launched, uint64_t{6});
-  drive.run({{2, 1}});  // prefill
+  drive.run({{2, 1}});
   drive.run({{2, 2}});  // of four rows, as the one before
   CHECK_EQ(backend->counts().graphs, size_t{2});
-  drive.run({{16, 0}});
+  drive.run({{8, 8}});
+  drive.run({{16, 0}});  // a part of a prompt
   CHECK_EQ(backend->counts().graphs, size_t{2});
+  drive.run({{9, 1}});
+  CHECK_EQ(backend->counts().graphs, size_t{3});
 }
 
 TEST(device_graphs_survive_a_larger_page_table) {
