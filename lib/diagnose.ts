@@ -1,8 +1,8 @@
 /** What Cria finds on this machine: for `cria doctor` and for reports of problems. */
 import { availableParallelism, cpus, platform, release, totalmem } from 'node:os'
-import { toCriaError } from './errors.js'
+import { calling, toCriaError } from './errors.js'
 import { native, nativePath } from './native.js'
-import { demoModel } from './source.js'
+import { cudaPlugin, demoModel } from './source.js'
 import { version } from './version.js'
 
 /** One table of CPU kernels. */
@@ -45,6 +45,34 @@ export interface Diagnosis {
   }
   /** Bytes of memory that this machine, or its container, has free now. */
   readonly availableBytes: number
+}
+
+/** A GPU that the driver shows. */
+export interface CudaDevice {
+  /** What `devices` calls it: `'cuda:0'`. */
+  readonly device: string
+  readonly name: string
+  /** Compute capability: `'9.0'`. */
+  readonly capability: string
+  readonly memoryBytes: number
+  readonly freeBytes: number
+  /** Why Cria does not compute on it; null: it does. */
+  readonly problem: string | null
+}
+
+export interface CudaDiagnosis {
+  /** The plugin's library that was looked for. */
+  readonly plugin: string
+  /** What it was built by and for, in its own words; null: there is none that fits. */
+  readonly build: string | null
+  /** Why there is no device at all, and what to do; null: there is one. */
+  readonly problem: string | null
+  readonly devices: readonly CudaDevice[]
+}
+
+/** Asks the CUDA plugin and its driver, which may take a while; rejects for nothing that it finds. */
+export function diagnoseCuda(): Promise<CudaDiagnosis> {
+  return calling(() => native.cuda(cudaPlugin()))
 }
 
 /** Looks, loads nothing, and never throws for what it finds. */

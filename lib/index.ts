@@ -7,7 +7,15 @@
  */
 export type { BeamOptions, BeamText } from './beams.js'
 export { benchmark } from './benchmark.js'
-export { type Diagnosis, diagnose, type KernelTable, type Machine } from './diagnose.js'
+export {
+  type CudaDevice,
+  type CudaDiagnosis,
+  type Diagnosis,
+  diagnose,
+  diagnoseCuda,
+  type KernelTable,
+  type Machine
+} from './diagnose.js'
 export { CriaError, type CriaErrorCode } from './errors.js'
 export type { RequestEnd, RequestKind, RequestStart, StepNews } from './events.js'
 export type { Generation } from './generation.js'

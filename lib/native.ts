@@ -152,8 +152,9 @@ export interface NativeModelInfo {
   readonly trainedContext: number
   readonly contextSize: number // tokens a sequence may hold here
   readonly batchSize: number
+  readonly device: string // 'cpu', 'cuda:0'
   readonly threads: number
-  readonly kernels: string // kernel table: "avx512_vnni"
+  readonly kernels: string // kernel table: "avx512_vnni"; of a GPU, what it is
   readonly chatTemplate: string | null
   readonly weightBytes: number
   readonly kvBytes: number
@@ -234,6 +235,8 @@ export interface NativeLoadOptions {
   readonly maxQueue?: number // requests that may wait; absent: any number
   readonly draft?: string // path of a draft model
   readonly kernels: string // table name; '': best
+  readonly device: string // 'cpu', 'cuda', 'cuda:N', 'auto'
+  readonly cudaPlugin: string // a library; '': the one beside the addon
 }
 
 export interface NativeEstimate {
@@ -243,7 +246,23 @@ export interface NativeEstimate {
   readonly draftBytes: number // all of a draft model; 0: none
   readonly totalBytes: number
   readonly contextSize: number
-  readonly availableBytes: number // of this machine (or its container), now
+  readonly availableBytes: number // of this machine (or its container), or of the GPU, now
+  readonly device: string
+}
+
+/** What a look at the GPUs found. */
+export interface NativeCuda {
+  readonly plugin: string // the library looked for
+  readonly build: string | null // its own words; null: there is none
+  readonly problem: string | null // why there is no device; null: there is one
+  readonly devices: {
+    device: string
+    name: string
+    capability: string
+    memoryBytes: number
+    freeBytes: number
+    problem: string | null // why it is not computed on
+  }[]
 }
 
 /** Arrays of more than 64 elements come as their type, length and first elements. */
@@ -334,6 +353,8 @@ export interface NativeKernelResult {
 export interface NativeAddon {
   readonly version: string
   cpu(): NativeCpu
+  /** `plugin`: a library, or '' for the one beside the addon. */
+  cuda(plugin: string): Promise<NativeCuda>
   /** The table that `kernels` (or '') selects; throws as loading would. */
   selectTable(kernels: string): { name: string; variant: string }
   inspect(path: string): Promise<NativeInspection>

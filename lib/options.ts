@@ -11,7 +11,7 @@ import {
   signalRule,
   yesOrNo
 } from './check.js'
-import { badArgument, CriaError, unsupported } from './errors.js'
+import { badArgument, unsupported } from './errors.js'
 import type { GrammarText } from './grammar.js'
 import { type GivenGrammar, grammarRules, toGrammar } from './grammar-options.js'
 import type { KernelLimits, KernelOp, KernelPlace, KernelRow } from './kernel-types.js'
@@ -24,7 +24,7 @@ import type { BenchmarkRow, Progress } from './types.js'
 
 /** What decides how much memory a load takes, checked; 0 leaves the choice to the native side. */
 export interface Sizes {
-  devices: 'cpu'
+  devices: string // 'cpu', 'auto', 'cuda', 'cuda:N'
   threads: number
   contextSize: number
   batchSize: number
@@ -57,25 +57,19 @@ export interface GenerateSettings extends SamplingSettings, BeamSettings, ToolSe
   signal: AbortSignal | undefined
 }
 
-/** `'auto'`, `'cpu'` or a list of one of them; this version has no other device. */
-const devices: Rule<'cpu'> = {
-  expected: "'auto', 'cpu' or a list of devices",
+/** A device's name or a list of one. Whether there is such a device the native side knows. */
+const devices: Rule<string> = {
+  expected: "'auto', 'cpu', 'cuda', 'cuda:N' or a list of one of them",
   fallback: 'cpu',
   accept(value) {
     const list: readonly unknown[] = Array.isArray(value) ? value : [value]
-    for (const device of list) {
-      if (typeof device === 'string' && /^cuda(:\d+)?$/.test(device)) {
-        throw new CriaError(
-          'ERR_CRIA_NO_DEVICE',
-          `load options: device ${describe(device)}: this build has no CUDA backend; use 'cpu'`
-        )
-      }
-      if (device !== 'auto' && device !== 'cpu') return undefined
-    }
+    const known = (device: unknown): device is string =>
+      typeof device === 'string' && /^(auto|cpu|cuda(:\d{1,3})?)$/.test(device)
+    if (!list.every(known)) return undefined
     if (list.length > 1) {
       throw unsupported('load options: devices: this version computes on one device; give one')
     }
-    return list.length === 1 ? 'cpu' : undefined
+    return list[0]
   }
 }
 

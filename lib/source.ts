@@ -1,4 +1,5 @@
 /** Which file a caller means, and with which sizes. */
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe } from './check.js'
 import { badArgument } from './errors.js'
@@ -38,15 +39,23 @@ export function localPath(path: unknown, what: string): string {
   return resolveSource(path)
 }
 
+/** Another library than the one beside the addon, for tests: `CRIA_CUDA_PLUGIN`. */
+export function cudaPlugin(): string {
+  const path = process.env.CRIA_CUDA_PLUGIN
+  return path ? resolve(path) : ''
+}
+
 /** The environment chooses the kernel table (`CRIA_CPU=scalar`, `avx2`, …), for tests and doubts. */
 export function toNative(
   sizes: Sizes & Partial<Pick<LoadSettings, 'maxQueue'>>
 ): NativeLoadOptions {
-  const { threads, contextSize, batchSize, sequences, kvType, mapped, draft, maxQueue } = sizes
+  const { devices, threads, contextSize, batchSize, sequences, kvType, mapped, draft, maxQueue } =
+    sizes
   const kernels = process.env.CRIA_CPU ?? ''
+  const where = { device: devices, cudaPlugin: cudaPlugin(), kernels, threads }
   const given = {
     ...(maxQueue === undefined ? {} : { maxQueue }),
     ...(draft === undefined ? {} : { draft })
   }
-  return { threads, contextSize, batchSize, sequences, kvType, mapped, kernels, ...given }
+  return { ...where, contextSize, batchSize, sequences, kvType, mapped, ...given }
 }

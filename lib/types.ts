@@ -32,7 +32,10 @@ export interface Progress {
 
 /** Where and how a model is loaded. */
 export interface LoadOptions {
-  /** `'auto'` (default) or `'cpu'`: this version computes on the CPU alone. */
+  /**
+   * Where to compute: `'cpu'` (default), `'cuda'` or `'cuda:1'` for a GPU, `'auto'` for the first GPU
+   * that the model fits on, else the CPU; or a list of one of them.
+   */
   devices?: string | readonly string[] | undefined
   /** Threads that compute, 1 to 256. Default: one per physical core that the process may use. */
   threads?: number | undefined
@@ -260,8 +263,11 @@ export interface ModelInfo {
   readonly contextSize: number
   /** Most tokens that one step computes. */
   readonly batchSize: number
+  /** Where it computes: `'cpu'`, `'cuda:0'`. */
+  readonly device: string
+  /** Of this process, that compute; 1 where a GPU does. */
   readonly threads: number
-  /** The table of CPU kernels in use, such as `avx512_vnni`. */
+  /** The table of CPU kernels in use, such as `avx512_vnni`; of a GPU, what it is. */
   readonly kernels: string
   readonly chatTemplate: string | null
   readonly weightBytes: number
@@ -281,7 +287,9 @@ export interface Estimate {
   readonly totalBytes: number
   /** Tokens of context that the estimate is for. */
   readonly contextSize: number
-  /** What this machine, or its container, has free now. */
+  /** Where it would compute: `'cpu'`, `'cuda:0'`. */
+  readonly device: string
+  /** What is free there now: on this machine or in its container, or of the GPU's own memory. */
   readonly availableBytes: number
 }
 

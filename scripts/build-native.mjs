@@ -7,7 +7,8 @@
  *   node scripts/build-native.mjs [--tests] [--out DIR]
  *   node scripts/build-native.mjs --tree DIR [--sanitize LIST] [--tests]
  *
- *   --tests          also the C++ tests and the probe addon (build/probe/cria_probe.node)
+ *   --tests          also the C++ tests, and the probe addon and a CUDA plugin of plain loops, both
+ *                    in build/probe
  *   --out DIR        put cria.node there instead of build/Release
  *   --tree DIR       build in DIR and copy nothing: the addons stay in DIR/Release
  *   --sanitize LIST  instrument with these sanitizers: address,undefined or thread (needs --tree)
@@ -170,7 +171,11 @@ cmakeJs(['build', ...common, ...target, '--parallel', String(availableParallelis
 
 if (!values.tree) {
   place(join(tree, 'Release', 'cria.node'), resolve(root, values.out ?? 'build/Release'))
-  if (values.tests) place(join(tree, 'Release', 'cria_probe.node'), join(root, 'build', 'probe'))
+  if (values.tests) {
+    for (const name of ['cria_probe.node', 'libcria_cuda_plain.so']) {
+      place(join(tree, 'Release', name), join(root, 'build', 'probe'))
+    }
+  }
 }
 // An installed package is built once; its tree would only take space.
 if (root.includes(`${sep}node_modules${sep}`)) rmSync(tree, { recursive: true })

@@ -7,7 +7,7 @@ import { root } from './setup.mjs'
 const check = process.argv.includes('--check')
 const files = ['csrc', 'test'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true })
-    .filter((name) => /\.(cpp|h)$/.test(name))
+    .filter((name) => /\.(cpp|cu|h)$/.test(name))
     .map((name) => join(folder, name))
 )
 const mode = check ? ['--dry-run', '-Werror'] : ['-i']

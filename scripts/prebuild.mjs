@@ -1,7 +1,10 @@
 /**
- * `npm run prebuild [-- --out DIR]`: prebuilds/<platform>-<arch>/cria.<libc>.node, stripped, for
+ * `npm run prebuild [-- --out DIR] [--cuda]`: prebuilds/<platform>-<arch>/cria.<libc>.node, stripped, for
  * this machine's platform. prebuildify drives node-gyp; a shim that runs the CMake build stands in
  * for it, in a folder of its own, so that build/Release is left alone.
+ *
+ * With --cuda the CUDA plugin lies beside it, which a package may do without: it is found where it is,
+ * and is many times as large.
  */
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -10,7 +13,9 @@ import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from './setup.mjs'
 
-const { values } = parseArgs({ options: { out: { type: 'string', default: root } } })
+const { values } = parseArgs({
+  options: { out: { type: 'string', default: root }, cuda: { type: 'boolean', default: false } }
+})
 const stage = join(root, 'build-prebuild')
 const shim = join(stage, 'node-gyp')
 mkdirSync(stage, { recursive: true })
@@ -29,4 +34,11 @@ const run = spawnSync(
   [bin, ...options, '--cwd', stage, '--out', resolve(values.out)],
   { stdio: 'inherit' }
 )
-process.exit(run.status ?? 1)
+if (run.status !== 0 || !values.cuda) process.exit(run.status ?? 1)
+const folder = join(resolve(values.out), 'prebuilds', `${process.platform}-${process.arch}`)
+const plugin = spawnSync(
+  process.execPath,
+  [join(root, 'scripts', 'build-cuda.mjs'), '--out', folder],
+  { stdio: 'inherit' }
+)
+process.exit(plugin.status ?? 1)

@@ -1,5 +1,5 @@
 // F2. The vocabulary of fused operations that the network is written in, and their shapes. A
-// backend (cpu/, later cuda/) implements it; model/ knows nothing else of the device.
+// backend (cpu/, cuda/) implements it; model/ knows nothing else of the device.
 //
 // Shape letters: T tokens in the batch · D model width · H query heads · G key/value heads ·
 // K head width · F feed-forward width · V vocabulary · S sequences · P tokens in a KV page.
@@ -22,9 +22,10 @@ struct Matrix {
   float* data = nullptr;
   int64_t rows = 0;
   int64_t cols = 0;
+  int64_t spare = 0;  // rows after those, which a backend may write garbage to and nobody reads
 
   float* row(int64_t r) const { return data + r * cols; }
-  Matrix first_rows(int64_t n) const { return {data, n, cols}; }
+  Matrix first_rows(int64_t n) const { return {data, n, cols, spare + rows - n}; }
 };
 
 /// A weight matrix as it lies in a file: where, and how its bytes are copied from there, by any
@@ -89,6 +90,8 @@ inline constexpr int kMaxHeadWidth = 1024;
 /// How keys and values are stored: as binary16, or as 8-bit codes with a scale per 32 elements of a
 /// head (8.5 bits an element), which asks for head widths of a multiple of 32.
 enum class KvType : uint8_t { kF16, kQ8_0 };
+/// Elements of a head that share a scale in kQ8_0.
+inline constexpr int kKvGroup = 32;
 
 /// The keys and values of one layer: for each KV head, pages whose inside is the backend's own
 /// affair. A head's pages lie one after the other, for it is read from page to page: [G][page].
@@ -137,6 +140,8 @@ class Backend {
   virtual std::unique_ptr<DeviceMemory> allocate(size_t bytes) = 0;
   /// Bytes of a weight matrix in the backend's own form, a multiple of 64.
   virtual uint64_t weight_bytes(DType type, int64_t rows, int64_t cols) const = 0;
+  /// Whether it computes on weights where they lie in a file (import_weight without memory).
+  virtual bool reads_files() const { return true; }
   /// Takes a weight matrix as it lies in the file ([rows × cols] of `type`) into the backend's own
   /// form, at `memory`: weight_bytes of zeroed backend memory, aligned to 64 bytes. Where `memory`
   /// is null the weight is computed on as it lies in the file, more slowly, and the blocks outlive
@@ -183,6 +188,11 @@ class Backend {
 
   /// From one place of the backend's memory to another that does not overlap it.
   virtual void copy(void* dst, const void* src, size_t bytes) = 0;
+
+  /// A step of the network has put all its operations, or was given up (not `finished`): then those
+  /// that have not run yet need not, since nobody reads what they give. A backend may hold
+  /// operations back until this or a `download`, and runs them in the order they came.
+  virtual void end_step(bool finished) { static_cast<void>(finished); }
 };
 
 }  // namespace cria

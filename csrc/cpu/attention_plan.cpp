@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "backend/checks.h"
 #include "cpu/kv_layout.h"
 #include "cpu/memory.h"
 #include "cpu/parallel.h"
-#include "cpu/shapes.h"
 
 namespace cria::cpu {
 namespace {
@@ -17,30 +17,9 @@ constexpr int64_t kTilesPerThread = 4;
 /// once.
 constexpr int64_t kPartialsPerColumn = 64;
 
-void check_batch(const char* op, std::span<const Slice> batch, const Matrix& q) {
-  for (const Slice& s : batch) {
-    const bool inside = s.first_row >= 0 && s.count >= 0 && s.first_row + s.count <= q.rows;
-    if (!inside || s.past < 0 || (s.count > 0 && !s.pages)) {
-      fail(ErrorCode::kBadArgument, op, ": a slice of ", s.count, " rows from ", s.first_row,
-           " after ", s.past, " tokens, of a batch ", shape(q),
-           "; it must lie in the batch and have a page table");
-    }
-  }
-}
-
-/// Query heads of a KV head, after checking that q can be cut into heads and the pages hold them.
+/// Query heads of a KV head, checked.
 int group_heads(const char* op, const Matrix& q, const LayerKv& kv) {
-  const int64_t page = AttentionPlan::page_bytes(kv.type, kv.head_width);
-  if (!kv.pages || kv.page_bytes < page || kv.head_bytes < kv.page_bytes || kv.kv_heads < 1)
-    fail(ErrorCode::kBadArgument, op, ": a cache of ", kv.kv_heads, " heads with ",
-         kv.pages ? kv.page_bytes : 0, " bytes a page and ", kv.head_bytes, " a head; pages need ",
-         page, " and heads at least one page");
-  const int64_t group = int64_t{kv.kv_heads} * kv.head_width;
-  if (q.cols < group || q.cols % group != 0) {
-    fail(ErrorCode::kBadArgument, op, ": queries ", shape(q), " over ", kv.kv_heads,
-         " KV heads of width ", kv.head_width, "; the columns must be a multiple of ", group);
-  }
-  return static_cast<int>(q.cols / group);
+  return cria::group_heads(op, q, kv, AttentionPlan::page_bytes(kv.type, kv.head_width));
 }
 
 int splits_of(int length) {
@@ -62,14 +41,7 @@ void AttentionPlan::reserve(int64_t tokens, int64_t max_cols) {
 }
 
 int64_t AttentionPlan::page_bytes(KvType type, int head_width) {
-  if (head_width < 2 || head_width % 2 != 0 || head_width > kMaxHeadWidth) {
-    fail(ErrorCode::kBadArgument, "a KV cache of heads of width ", head_width,
-         "; an even width up to ", kMaxHeadWidth, " is needed");
-  }
-  if (type == KvType::kQ8_0 && head_width % kKvGroup != 0) {
-    fail(ErrorCode::kUnsupported, "a KV cache of type q8_0 needs heads of a multiple of ", kKvGroup,
-         " elements, and this model's have ", head_width, "; use the type f16");
-  }
+  check_kv_width(type, head_width);
   return kv_layout(type, head_width).bytes;
 }
 
@@ -91,15 +63,7 @@ void AttentionPlan::rope_store(std::span<const Slice> batch, RopeAngles angles, 
                                Matrix v, const LayerKv& kv) {
   check_batch("rope_store_kv", batch, q);
   const int heads = group_heads("rope_store_kv", q, kv) * kv.kv_heads;
-  check_same("rope_store_kv", "k", k, "v", v);
-  if (k.rows != q.rows || k.cols != int64_t{kv.kv_heads} * kv.head_width) {
-    fail(ErrorCode::kBadArgument, "rope_store_kv: queries ", shape(q), " with keys ", shape(k),
-         "; expected ", shape(q.rows, int64_t{kv.kv_heads} * kv.head_width));
-  }
-  if (angles.pairs < 0 || 2 * angles.pairs > kv.head_width) {
-    fail(ErrorCode::kBadArgument, "rope_store_kv: ", angles.pairs,
-         " pairs to rotate in heads of width ", kv.head_width);
-  }
+  check_rope(angles, q, k, v, kv);
   cut_at_pages(batch);
   for_each(pool_, static_cast<int64_t>(tiles_.size()), [&](int, int64_t i) {
     const Tile& tile = tiles_[static_cast<size_t>(i)];

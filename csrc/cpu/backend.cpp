@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "backend/checks.h"
 #include "base/thread_pool.h"
 #include "cpu/attention_plan.h"
 #include "cpu/cpu_backend.h"
@@ -13,7 +14,6 @@
 #include "cpu/parallel.h"
 #include "cpu/products.h"
 #include "cpu/select.h"
-#include "cpu/shapes.h"
 #include "quant/codec.h"
 
 namespace cria::cpu {
@@ -92,12 +92,7 @@ Weight CpuBackend::import_weight(DType type, int64_t rows, int64_t cols, const B
   const auto id = static_cast<uint32_t>(type);
   if (id >= kDTypeTableSize || !kernels_.matmul[id].rows)
     fail(ErrorCode::kUnsupported, "the CPU has no kernel for tensor type ", id);
-  const DTypeInfo& facts = dtype_info(type);
-  if (rows < 1 || cols < 1 || cols % facts.block_weights != 0 || !blocks.data) {
-    fail(ErrorCode::kBadArgument, "a weight of type ", facts.name, " and shape ", shape(rows, cols),
-         blocks.data ? "" : " without data", "; columns must be a multiple of ",
-         facts.block_weights);
-  }
+  check_weight(type, rows, cols, blocks);
   if (!memory) return {type, rows, cols, blocks.data, false};
   pack(type, rows, cols, blocks, static_cast<std::byte*>(memory));
   return {type, rows, cols, memory, true};
@@ -126,27 +121,15 @@ void CpuBackend::pack(DType type, int64_t rows, int64_t cols, const Blocks& bloc
 }
 
 void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, Matrix out) {
-  if (static_cast<int64_t>(ids.size()) != out.rows || table.cols != out.cols) {
-    fail(ErrorCode::kBadArgument, "embed: ", ids.size(), " ids from a table ", shape(table),
-         " into ", shape(out), "; expected ", shape(static_cast<int64_t>(ids.size()), table.cols));
-  }
-  for (int32_t id : ids) {
-    if (id < 0 || id >= table.rows)
-      fail(ErrorCode::kBadArgument, "embed: id ", id, " is not in [0, ", table.rows, ")");
-  }
+  check_embed(table, ids, out);
   for_each(pool_, out.rows,
            [&](int, int64_t t) { decode_row(table, ids[static_cast<size_t>(t)], out.row(t)); });
 }
 
 void CpuBackend::gather_rows(Matrix x, std::span<const int64_t> rows, Matrix out) {
-  if (out.rows != static_cast<int64_t>(rows.size()) || out.cols != x.cols) {
-    fail(ErrorCode::kBadArgument, "gather_rows: ", rows.size(), " rows of ", shape(x), " into ",
-         shape(out), "; expected ", shape(static_cast<int64_t>(rows.size()), x.cols));
-  }
+  check_gather(x, rows, out);
   for (int64_t i = 0; i < out.rows; ++i) {
     const int64_t r = rows[static_cast<size_t>(i)];
-    if (r < 0 || r >= x.rows)
-      fail(ErrorCode::kBadArgument, "gather_rows: row ", r, " of a matrix ", shape(x));
     copy(out.row(i), x.row(r), static_cast<size_t>(x.cols) * sizeof(float));
   }
 }

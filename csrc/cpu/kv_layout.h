@@ -25,9 +25,10 @@
 #include "backend/backend.h"
 
 namespace cria::cpu {
+using cria::kKvGroup;
+
 namespace {
 
-constexpr int kKvGroup = 32;  // elements of a head that share a scale in kQ8_0
 constexpr int kKeyOffset = 128;
 
 /// Where the arrays of a page begin, in bytes.

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/error.h"
+#include "backend/checks.h"
 #include "cpu/activations.h"
 #include "cpu/memory.h"
 #include "cpu/panels.h"
 #include "cpu/parallel.h"
-#include "cpu/shapes.h"
 
 namespace cria::cpu {
 namespace {
@@ -25,24 +24,6 @@ constexpr int64_t kSmallProduct = 1 << 16;
 
 int64_t units(const Projection& p) {
   return (p.weight.rows + kUnit - 1) / kUnit;
-}
-
-void check_projection(const Matrix& x, const Projection& p) {
-  if (!p.weight) fail(ErrorCode::kBadArgument, "project: a weight without data, ", shape(p.weight));
-  if (p.weight.cols != x.cols) {
-    fail(ErrorCode::kBadArgument, "project: the input is ", shape(x), " but the weight is ",
-         shape(p.weight), "; it takes ", p.weight.cols, " inputs");
-  }
-  if (p.out.rows != x.rows || p.out.cols != p.weight.rows) {
-    fail(ErrorCode::kBadArgument, "project: the output is ", shape(p.out), " but the input ",
-         shape(x), " times the weight ", shape(p.weight), " gives ", shape(x.rows, p.weight.rows));
-  }
-  if (!p.gate) return;
-  if (p.gate->rows != p.weight.rows || p.gate->cols != p.weight.cols || !*p.gate) {
-    fail(ErrorCode::kBadArgument, "project: the gate is ", shape(*p.gate), " but the weight is ",
-         shape(p.weight), "; both must have one shape, and data");
-  }
-  if (p.accumulate) fail(ErrorCode::kBadArgument, "project: a gated product cannot accumulate");
 }
 
 int64_t inner_products(const Projection& p) {
@@ -194,10 +175,7 @@ void Products::project(const Input& input, std::span<const Projection> products)
     widest = std::max(widest, inner_products(p));
   }
   if (x.rows == 0 || total == 0) return;
-  if (x.rows > reserved_tokens_ || x.cols > reserved_cols_) {
-    fail(ErrorCode::kBadArgument, "project: the input is ", shape(x), " but ",
-         shape(reserved_tokens_, reserved_cols_), " was reserved; call reserve first");
-  }
+  check_reserved(x, reserved_tokens_, reserved_cols_);
   const Prepared prepared = prepare(input, products);
 
   // The units of all products, one after the other, are one range of work.

@@ -178,6 +178,8 @@ bool Engine::turn() {
       finish(step_.starved, FinishReason::kError, {}, no_room_for_beams(*step_.starved));
     else if (busy)
       compute();
+  } catch (const Error& error) {  // the device's, while pages were copied
+    fail_all(scheduler_.tasks(), error);
   } catch (const std::exception& error) {  // out of memory in the engine's own bookkeeping
     fail_all(scheduler_.tasks(), {ErrorCode::kOutOfMemory, error.what()});
   }

@@ -1,11 +1,9 @@
 #include "engine/loaded_model.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "base/hash.h"
-#include "base/memory.h"
-#include "model/vocab.h"
+#include "engine/opened_load.h"
 
 namespace cria {
 namespace {
@@ -83,15 +81,15 @@ uint64_t fingerprint(const gguf::File& file) {
   return hash.digest();
 }
 
-/// Bits of keys and values are the same within one kernel table and one form of weights alone.
-ModelIdentity identify(const gguf::File& file, const Config& config, const Backend& backend,
+/// Bits of keys and values are the same within one device's kernels and one form of weights alone.
+ModelIdentity identify(const gguf::File& file, const Config& config, const Device& device,
                        const LoadOptions& options) {
   const KvShape shape = kv_shape(config, options.kv_type);
   return {fingerprint(file),
-          cat(options.device.device, " ", cpu_kernels(options.device.kernels),
+          cat(device.is_gpu ? "cuda " : "cpu ", device.kernels,
               options.weights == WeightForm::kMapped ? " mapped" : " packed",
               options.kv_type == KvType::kQ8_0 ? " q8_0 " : " f16 ", kPageTokens),
-          KvCache::bytes_per_page(backend, shape), config.vocab};
+          KvCache::bytes_per_page(*device.backend, shape), config.vocab};
 }
 
 }  // namespace
@@ -123,6 +121,9 @@ MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backe
   const int64_t sequences =
       std::max<int64_t>(1, check_option("sequences", options.sequences, 4096));
 
+  if (options.weights == WeightForm::kMapped && !backend.reads_files())
+    fail(ErrorCode::kUnsupported, "mapped: only the CPU computes on weights as they lie in the ",
+         "file; load without `mapped`, or compute on 'cpu'");
   MemoryPlan plan;
   plan.weight_bytes = weight_bytes(file, config, backend, options.weights);
   plan.limits.tokens = static_cast<int>(
@@ -147,102 +148,6 @@ MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backe
   return plan;
 }
 
-namespace {
-
-/// A model before anything large is allocated.
-struct Opened {
-  gguf::File file;
-  Config config;
-  std::unique_ptr<Backend> backend;
-  LoadOptions options;
-  MemoryPlan plan = {};
-  std::shared_ptr<const text::Tokenizer> tokenizer = nullptr;  // see read_tokenizer
-};
-
-Opened open_model(const std::filesystem::path& path, const LoadOptions& options) {
-  gguf::File file = gguf::File::open(path);
-  Config config = read_checked_config(file);
-  // Each thread has working memory of its own, so a plan is that of a real backend.
-  return {std::move(file), std::move(config), make_backend(options.device), options};
-}
-
-void read_tokenizer(Opened& model) {
-  model.tokenizer = std::make_shared<const text::Tokenizer>(read_vocab(model.file));
-  if (model.tokenizer->size() != model.config.vocab)
-    fail(ErrorCode::kBadGguf, "tokenizer.ggml.tokens: expected the ", model.config.vocab,
-         " pieces that token_embd.weight has rows for, got ", model.tokenizer->size());
-}
-
-/// A guess is an id, so the same id has to be the same text.
-void check_same_vocabulary(const text::Tokenizer& model, const text::Tokenizer& draft) {
-  const auto refuse = [](const auto&... difference) {
-    fail(ErrorCode::kBadArgument, "draft: expected a model of the same vocabulary, but ",
-         difference..., "; take a smaller model of the same family");
-  };
-  if (model.size() != draft.size())
-    refuse("it has ", draft.size(), " tokens and the model ", model.size());
-  for (int32_t id = 0; id < model.size(); ++id) {
-    const auto at = static_cast<size_t>(id);
-    if (model.vocab().pieces[at] != draft.vocab().pieces[at] ||
-        model.vocab().types[at] != draft.vocab().types[at])
-      refuse("token ", id, " is ", gguf::quoted(draft.vocab().pieces[at]), " there and ",
-             gguf::quoted(model.vocab().pieces[at]), " in the model");
-  }
-}
-
-/// The draft that the options name, held against the model's tokenizer.
-std::optional<Opened> open_draft(const LoadOptions& options, Opened& model) {
-  if (options.draft.empty()) return std::nullopt;
-  LoadOptions own = options;
-  own.draft.clear();
-  own.context_size = 0;
-  Opened draft = open_model(options.draft, own);
-  draft.options.batch_size = std::min(kDraftBatch, draft.config.trained_context);
-  read_tokenizer(draft);
-  if (!model.tokenizer) read_tokenizer(model);
-  check_same_vocabulary(*model.tokenizer, *draft.tokenizer);
-  return draft;
-}
-
-MemoryPlan plan_memory(const Opened& model, uint64_t available) {
-  return plan_memory(model.file, model.config, *model.backend, model.options, available);
-}
-
-/// What both take together. The draft's sequences are as long as the model's, as far as it was
-/// trained for; the model's are bounded by what the rest of the draft leaves.
-void plan_both(Opened& model, std::optional<Opened>& draft, uint64_t available) {
-  if (!draft) {
-    model.plan = plan_memory(model, available);
-    return;
-  }
-  draft->plan = plan_memory(*draft, 0);  // of the least context
-  const uint64_t fixed = draft->plan.weight_bytes + draft->plan.scratch_bytes;
-  model.plan = plan_memory(model, available - std::min(available, fixed));
-  draft->options.context_size = std::min(model.plan.context_size, draft->config.trained_context);
-  draft->plan = plan_memory(*draft, available);
-  model.plan.draft_bytes = draft->plan.total();
-}
-
-void check_fits(const MemoryPlan& plan, uint64_t available) {
-  if (plan.total() <= available) return;
-  const std::string draft =
-      plan.draft_bytes ? cat(", draft model ", format_bytes(plan.draft_bytes)) : "";
-  fail(ErrorCode::kOutOfMemory, "the model needs ", format_bytes(plan.total()), " (weights ",
-       format_bytes(plan.weight_bytes), ", KV cache ", format_bytes(plan.kv_bytes), ", scratch ",
-       format_bytes(plan.scratch_bytes), draft, ") and ", format_bytes(available),
-       " are available; ask for a smaller contextSize or take a smaller model");
-}
-
-}  // namespace
-
-MemoryPlan plan_load(const std::filesystem::path& path, const LoadOptions& options,
-                     uint64_t available) {
-  Opened model = open_model(path, options);
-  std::optional<Opened> draft = open_draft(options, model);
-  plan_both(model, draft, available);
-  return model.plan;
-}
-
 struct LoadedModel::Parts {
   Opened opened;
   ModelWeights weights;
@@ -253,12 +158,13 @@ struct LoadedModel::Parts {
   static Parts read(Opened opened, std::unique_ptr<LoadedModel> draft,
                     const LoadProgress& progress) {
     const LoadOptions& options = opened.options;
+    const Device& device = opened.placed.device;
     const bool mapped = options.weights == WeightForm::kMapped;
     if (mapped) read_ahead(opened.file, progress);
     const LoadProgress quiet = [](uint64_t, uint64_t) { return true; };
-    ModelWeights weights = load_weights(opened.file, opened.config, *opened.backend,
+    ModelWeights weights = load_weights(opened.file, opened.config, *device.backend,
                                         options.weights, mapped ? quiet : progress);
-    ModelIdentity identity = identify(opened.file, opened.config, *opened.backend, options);
+    ModelIdentity identity = identify(opened.file, opened.config, device, options);
     return {std::move(opened), std::move(weights), std::move(identity), std::move(draft)};
   }
 };
@@ -266,23 +172,25 @@ struct LoadedModel::Parts {
 std::unique_ptr<LoadedModel> LoadedModel::load(const std::filesystem::path& path,
                                                const LoadOptions& options,
                                                const LoadProgress& progress, uint64_t available) {
-  Opened model = open_model(path, options);
-  read_tokenizer(model);
-  std::optional<Opened> draft = open_draft(options, model);
-  plan_both(model, draft, available);
-  check_fits(model.plan, available);
-  std::unique_ptr<LoadedModel> loaded_draft;
-  if (draft) loaded_draft.reset(new LoadedModel(Parts::read(std::move(*draft), nullptr, progress)));
+  OpenedLoad load = open_load(path, options, available);
+  if (!load.model.tokenizer) read_tokenizer(load.model);
+  check_fits(load.model.placed);
+  std::unique_ptr<LoadedModel> draft;
+  if (load.draft)
+    draft.reset(new LoadedModel(Parts::read(std::move(*load.draft), nullptr, progress)));
   return std::unique_ptr<LoadedModel>(
-      new LoadedModel(Parts::read(std::move(model), std::move(loaded_draft), progress)));
+      new LoadedModel(Parts::read(std::move(load.model), std::move(draft), progress)));
 }
 
 LoadedModel::LoadedModel(Parts parts)
     : file(std::move(parts.opened.file)),
       config(std::move(parts.opened.config)),
       tokenizer(std::move(parts.opened.tokenizer)),
-      backend(std::move(parts.opened.backend)),
-      plan(parts.opened.plan),
+      device(std::move(parts.opened.placed.device.name)),
+      kernels(std::move(parts.opened.placed.device.kernels)),
+      threads(parts.opened.placed.device.threads),
+      backend(std::move(parts.opened.placed.device.backend)),
+      plan(parts.opened.placed.plan),
       time_steps(parts.opened.options.time_steps),
       weights(std::move(parts.weights)),
       cache(*backend, kv_shape(config, plan.kv_type), plan.pages),

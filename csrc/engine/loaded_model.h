@@ -47,6 +47,7 @@ struct MemoryPlan {
   KvType kv_type = KvType::kF16;
   BatchLimits limits;
 
+  /// On a GPU all of it is the device's; the little that a host needs beside is not counted.
   uint64_t total() const { return weight_bytes + kv_bytes + scratch_bytes + draft_bytes; }
 };
 
@@ -54,10 +55,6 @@ struct MemoryPlan {
 /// `available`: bytes that may be taken; only bounds the default context.
 MemoryPlan plan_memory(const gguf::File& file, const Config& config, const Backend& backend,
                        const LoadOptions& options, uint64_t available);
-
-/// The plan of `LoadedModel::load`, from the headers of the model and of its draft.
-MemoryPlan plan_load(const std::filesystem::path& path, const LoadOptions& options,
-                     uint64_t available);
 
 /// The cache that a network wants.
 KvShape kv_shape(const Config& config, KvType type);
@@ -68,9 +65,10 @@ uint64_t cache_bytes(const Backend& backend, const KvShape& shape, int64_t pages
 
 class LoadedModel {
  public:
-  /// Reads header, tokenizer and weights. Throws kOutOfMemory with needed and available bytes
-  /// before anything large is allocated, kAborted where `progress` said to stop, kBadArgument for a
-  /// draft of another vocabulary. A draft is loaded first, and `progress` told of it likewise.
+  /// Reads header, tokenizer and weights. Throws kOutOfMemory with needed and available bytes of
+  /// the device before anything large is allocated, kNoDevice with the reason, kAborted where
+  /// `progress` said to stop, kBadArgument for a draft of another vocabulary. A draft is loaded
+  /// first, and `progress` told of it likewise.
   static std::unique_ptr<LoadedModel> load(const std::filesystem::path& path,
                                            const LoadOptions& options, const LoadProgress& progress,
                                            uint64_t available);
@@ -78,6 +76,9 @@ class LoadedModel {
   const gguf::File file;
   const Config config;
   const std::shared_ptr<const text::Tokenizer> tokenizer;  // shared with who outlives the model
+  const std::string device;                                // "cpu", "cuda:0"
+  const std::string kernels;                               // "avx512_vnni", "CUDA 9.0, NVIDIA H100"
+  const int threads;
   const std::unique_ptr<Backend> backend;
   const MemoryPlan plan;
   const bool time_steps;

@@ -39,18 +39,22 @@ bool Transformer::forward(const Batch& batch, float* logits,
     fail(ErrorCode::kBackend, "forward: expected 1 to ", limits_.tokens, " tokens and up to ",
          limits_.logit_rows, " rows of logits, got ", tokens, " and ", rows);
   Activations a = all_;
-  for (Matrix* m : {&a.x, &a.q, &a.k, &a.v, &a.attended, &a.hidden}) m->rows = tokens;
+  for (Matrix* m : {&a.x, &a.q, &a.k, &a.v, &a.attended, &a.hidden}) *m = m->first_rows(tokens);
 
   backend_.embed(weights_.token_embedding, batch.ids, a.x);
   const RopeAngles angles = rope_angles(batch.slices);
   for (int index = 0; index < config_.layers; ++index) {
-    if (interrupted && interrupted()) return false;
+    if (interrupted && interrupted()) {
+      backend_.end_step(false);
+      return false;
+    }
     const LayerWeights& layer = weights_.layers[static_cast<size_t>(index)];
     attention_block(layer, cache_.layer(index), batch.slices, angles, a);
     feed_forward_block(layer, a);
   }
 
-  if (rows > 0) read_logits(batch.logit_rows, logits);
+  if (rows > 0) read_logits(batch.logit_rows, logits);  // which ends with a download
+  backend_.end_step(true);
   return true;
 }
 

@@ -107,8 +107,10 @@ std::vector<float> read_rope_factors(const gguf::File& file, const Config& confi
 }
 
 /// Whether a matrix is held in the backend's form. An embedding table that serves for nothing else
-/// stays in the file: a token reads one row of it.
-bool is_packed(const gguf::File& file, const WeightSpec& spec, WeightForm form) {
+/// stays in the file where the backend can read it there: a token reads one row of it.
+bool is_packed(const gguf::File& file, const WeightSpec& spec, const Backend& backend,
+               WeightForm form) {
+  if (!backend.reads_files()) return true;
   const bool lookup = spec.matrix == &ModelWeights::token_embedding;
   return form == WeightForm::kPacked && (!lookup || !file.find_tensor("output.weight"));
 }
@@ -158,7 +160,7 @@ class Loader {
     Part part{&spec, tensor, floats_, false};
     if (spec.is_vector()) {
       floats_ += static_cast<uint64_t>(spec.cols);
-    } else if (is_packed(file_, spec, form)) {
+    } else if (is_packed(file_, spec, backend_, form)) {
       part.packed = true;
       part.offset = bytes_;
       bytes_ += backend_.weight_bytes(DType{tensor->type->id}, spec.rows, spec.cols);
@@ -260,7 +262,7 @@ uint64_t weight_bytes(const gguf::File& file, const Config& config, const Backen
     if (!tensor) continue;
     if (spec.is_vector()) {
       bytes += static_cast<uint64_t>(spec.cols) * sizeof(float);
-    } else if (is_packed(file, spec, form)) {
+    } else if (is_packed(file, spec, backend, form)) {
       bytes += backend.weight_bytes(DType{tensor->type->id}, spec.rows, spec.cols);
     } else {
       bytes += tensor->bytes;

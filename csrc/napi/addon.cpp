@@ -15,6 +15,18 @@
 namespace cria::js {
 namespace {
 
+/// What the plugin and the driver say: devices, or why there is none.
+Napi::Value cuda_info(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    DeviceOptions options;
+    options.cuda_plugin = to_text(info[0], "plugin");
+    return Environment::of(info.Env())
+        .run_async(
+            info.Env(), [options] { return look_at_gpus(options); },
+            [](Napi::Env env, const GpuReport& report) { return from_gpus(env, report); });
+  });
+}
+
 Napi::Value cpu_info(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Napi::Env env = info.Env();
@@ -64,10 +76,12 @@ Napi::Value estimate(const Napi::CallbackInfo& info) {
     const uint64_t available = available_memory();
     return Environment::of(info.Env())
         .run_async(
-            info.Env(), [path, options, available] { return plan_load(path, options, available); },
-            [available](Napi::Env env, const MemoryPlan& plan) {
-              return from_plan(env, plan, available);
-            });
+            info.Env(),
+            [path, options, available] {
+              const Placement placed = open_load(path, options, available).model.placed;
+              return Planned{placed.plan, placed.device.name, placed.available};
+            },
+            [](Napi::Env env, const Planned& planned) { return from_plan(env, planned); });
   });
 }
 
@@ -122,8 +136,8 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
           return RunningModel{box,
                               std::make_unique<Engine>(std::move(model), *box, options.max_queue)};
         },
-        [path, options, callbacks](Napi::Env env, RunningModel model) {
-          const Napi::Value facts = from_info(env, model.engine->model(), path.string(), options);
+        [path, callbacks](Napi::Env env, RunningModel model) {
+          const Napi::Value facts = from_info(env, model.engine->model(), path.string());
           return ModelObject::wrap(env, std::move(model), facts, callbacks->on_updates.Value());
         });
   });
@@ -168,10 +182,10 @@ Napi::Value benchmark(const Napi::CallbackInfo& info) {
             stopped);
       return model;
     };
-    return environment.run_async(
-        info.Env(), run, [path, options](Napi::Env env, std::unique_ptr<LoadedModel> model) {
-          return from_info(env, *model, path.string(), options);
-        });
+    return environment.run_async(info.Env(), run,
+                                 [path](Napi::Env env, std::unique_ptr<LoadedModel> model) {
+                                   return from_info(env, *model, path.string());
+                                 });
   });
 }
 
@@ -194,6 +208,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   environment->grammar_class = Napi::Persistent(GrammarObject::define(env));
   exports.Set("version", CRIA_VERSION);
   exports.Set("cpu", Napi::Function::New<cpu_info>(env, "cpu"));
+  exports.Set("cuda", Napi::Function::New<cuda_info>(env, "cuda"));
   exports.Set("selectTable", Napi::Function::New<select_table>(env, "selectTable"));
   exports.Set("inspect", Napi::Function::New<inspect>(env, "inspect"));
   exports.Set("estimate", Napi::Function::New<estimate>(env, "estimate"));

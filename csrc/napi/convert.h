@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/loaded_model.h"
+#include "engine/placement.h"
 #include "engine/request.h"
 #include "engine/stats.h"
 #include "gguf/gguf.h"
@@ -41,9 +42,15 @@ Napi::Value from_floats(Napi::Env env, std::span<const float> values);  // a Flo
 Napi::Value from_strings(Napi::Env env, std::span<const std::string> strings);
 Napi::Value from_update(Napi::Env env, const Update& update);
 Napi::Value from_stats(Napi::Env env, const Stats& stats);
-Napi::Value from_info(Napi::Env env, const LoadedModel& model, const std::string& path,
-                      const LoadOptions& options);
-Napi::Value from_plan(Napi::Env env, const MemoryPlan& plan, uint64_t available);
+Napi::Value from_info(Napi::Env env, const LoadedModel& model, const std::string& path);
+/// What an estimate found.
+struct Planned {
+  MemoryPlan plan;
+  std::string device;
+  uint64_t available;
+};
+Napi::Value from_plan(Napi::Env env, const Planned& planned);
+Napi::Value from_gpus(Napi::Env env, const GpuReport& report);
 Napi::Value from_file(Napi::Env env, const gguf::File& file, const std::string& path);
 Napi::Value from_vocab(Napi::Env env, const text::Tokenizer& tokenizer);
 

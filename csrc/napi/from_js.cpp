@@ -178,6 +178,8 @@ LoadOptions to_load_options(const Napi::Value& value) {
   LoadOptions options;
   options.device.threads = static_cast<int>(to_whole(from.Get("threads"), "threads", 0, 256));
   options.device.kernels = to_text(from.Get("kernels"), "kernels");
+  options.device.device = to_text(from.Get("device"), "device");
+  options.device.cuda_plugin = to_text(from.Get("cudaPlugin"), "cudaPlugin");
   options.context_size = whole("contextSize");
   options.batch_size = whole("batchSize");
   options.sequences = whole("sequences");

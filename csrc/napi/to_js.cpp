@@ -232,8 +232,7 @@ Napi::Value from_stats(Napi::Env env, const Stats& stats) {
   return out;
 }
 
-Napi::Value from_info(Napi::Env env, const LoadedModel& model, const std::string& path,
-                      const LoadOptions& options) {
+Napi::Value from_info(Napi::Env env, const LoadedModel& model, const std::string& path) {
   const Config& config = model.config;
   const uint64_t parameters = count_parameters(model.file);
   const auto chat_template = model.file.get_string("tokenizer.chat_template");
@@ -254,8 +253,9 @@ Napi::Value from_info(Napi::Env env, const LoadedModel& model, const std::string
   out.Set("trainedContext", config.trained_context);
   out.Set("contextSize", model.plan.context_size);
   out.Set("batchSize", model.plan.limits.tokens);
-  out.Set("threads", cpu_threads(options.device.threads));
-  out.Set("kernels", cpu_kernels(options.device.kernels));
+  out.Set("device", model.device);
+  out.Set("threads", model.threads);
+  out.Set("kernels", model.kernels);
   out.Set("chatTemplate", chat_template ? from_text(env, *chat_template) : env.Null());
   out.Set("weightBytes", from_count(env, model.plan.weight_bytes));
   out.Set("kvBytes", from_count(env, model.plan.kv_bytes));
@@ -264,7 +264,8 @@ Napi::Value from_info(Napi::Env env, const LoadedModel& model, const std::string
   return out;
 }
 
-Napi::Value from_plan(Napi::Env env, const MemoryPlan& plan, uint64_t available) {
+Napi::Value from_plan(Napi::Env env, const Planned& planned) {
+  const MemoryPlan& plan = planned.plan;
   const Napi::Object out = Napi::Object::New(env);
   out.Set("weightBytes", from_count(env, plan.weight_bytes));
   out.Set("kvBytes", from_count(env, plan.kv_bytes));
@@ -272,7 +273,31 @@ Napi::Value from_plan(Napi::Env env, const MemoryPlan& plan, uint64_t available)
   out.Set("draftBytes", from_count(env, plan.draft_bytes));
   out.Set("totalBytes", from_count(env, plan.total()));
   out.Set("contextSize", plan.context_size);
-  out.Set("availableBytes", from_count(env, available));
+  out.Set("availableBytes", from_count(env, planned.available));
+  out.Set("device", planned.device);
+  return out;
+}
+
+Napi::Value from_gpus(Napi::Env env, const GpuReport& report) {
+  const auto text_or_null = [env](const std::string& text) {
+    return text.empty() ? env.Null() : from_text(env, text);
+  };
+  const Napi::Array devices = Napi::Array::New(env);
+  for (const GpuReport::Gpu& gpu : report.gpus) {
+    const Napi::Object row = Napi::Object::New(env);
+    row.Set("device", gpu.device);
+    row.Set("name", from_text(env, gpu.name));
+    row.Set("capability", gpu.capability);
+    row.Set("memoryBytes", from_count(env, gpu.memory_bytes));
+    row.Set("freeBytes", from_count(env, gpu.free_bytes));
+    row.Set("problem", text_or_null(gpu.problem));
+    devices.Set(devices.Length(), row);
+  }
+  const Napi::Object out = Napi::Object::New(env);
+  out.Set("plugin", from_text(env, report.plugin));
+  out.Set("build", text_or_null(report.build));
+  out.Set("problem", text_or_null(report.problem));
+  out.Set("devices", devices);
   return out;
 }
 

@@ -10,7 +10,7 @@ import {
 import type { Command } from './command.js'
 import { exitCodes, UsageError } from './exit.js'
 import type { Arguments, Flag } from './flags.js'
-import { modelFlag } from './groups.js'
+import { deviceFlag, modelFlag, toDevice } from './groups.js'
 import { whileInterruptible } from './interrupt.js'
 import { bytes, print, printJson } from './output.js'
 
@@ -34,6 +34,7 @@ sampler, one untimed run and then the repetitions. Figures are tokens per second
 deviation. A size of 0 leaves a kind out. Lists are measured in every combination.`,
   flags: [
     modelFlag,
+    deviceFlag,
     list('n-prompt', 'p', 'prompt sizes in tokens (default 512)'),
     list('n-gen', 'n', 'numbers of tokens to generate (default 128)'),
     list('n-depth', 'd', 'tokens in the cache beforehand (default 0)'),
@@ -77,7 +78,8 @@ function toOptions(args: Arguments): BenchmarkOptions {
     prompt: toCounts(args, 'n-prompt')?.filter((count) => count !== 0),
     generate: toCounts(args, 'n-gen')?.filter((count) => count !== 0),
     depths: toCounts(args, 'n-depth'),
-    repetitions: args.number('repetitions')
+    repetitions: args.number('repetitions'),
+    devices: toDevice(args)
   }
   checkBenchmark(options)
   return options

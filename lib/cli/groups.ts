@@ -104,7 +104,20 @@ export const draftFlag: Flag = {
   help: 'a smaller model of this vocabulary that guesses ahead'
 }
 
-export const loadFlags: readonly Flag[] = [modelFlag, ...loadNumbers, kvTypeFlag, mappedFlag]
+export const deviceFlag: Flag = {
+  name: 'device',
+  kind: 'text',
+  value: 'NAME',
+  help: 'where to compute: cpu (default), cuda, cuda:N or auto'
+}
+
+export const loadFlags: readonly Flag[] = [
+  modelFlag,
+  deviceFlag,
+  ...loadNumbers,
+  kvTypeFlag,
+  mappedFlag
+]
 
 export const generateFlags: readonly Flag[] = [
   ...generateNumbers,
@@ -150,10 +163,19 @@ export const quietFlag: Flag = {
   help: 'no progress and no timings on standard error'
 }
 
+/** The device's name, checked. */
+export function toDevice(args: Arguments): string | undefined {
+  const checked: { devices?: string } = {}
+  setChecked(checked, { name: 'device', option: 'devices' }, args.text('device'), checkLoad)
+  return checked.devices
+}
+
 /** Throws UsageError for what is out of range, naming the flag. */
 export function toLoadOptions(args: Arguments): LoadOptions {
   const options: LoadOptions = {}
   for (const flag of loadNumbers) setChecked(options, flag, args.number(flag.name), checkLoad)
+  const device = toDevice(args)
+  if (device !== undefined) options.devices = device
   const kvType = { name: 'kv-type', option: 'kvType' } as const
   setChecked(options, kvType, args.text('kv-type'), checkLoad)
   setChecked(options, { name: 'draft', option: 'draft' }, args.text('draft'), checkLoad)

@@ -58,7 +58,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
 /** The one place that names concrete backends, besides the boundary above it. */
 const REGISTRY = /^csrc\/engine\/registry\.(cpp|h)$/
-const CONCRETE = ['cpu', 'parallel']
+const CONCRETE = ['cpu', 'cuda', 'parallel']
 const NODE_HEADERS = ['napi.h', 'node_api.h', 'js_native_api.h']
 
 /** The instruction-set folder of a kernel: "avx2" of csrc/cpu/avx2/…; undefined elsewhere. */

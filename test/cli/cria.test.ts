@@ -293,7 +293,11 @@ describe('doctor', () => {
     }
     expect(plain.stdout).toMatch(/demo model +works/)
     expect(forced.stdout).toContain('CRIA_CPU=scalar')
-    expect(JSON.parse(json.stdout)).toMatchObject({ version, cuda: false, trial: { works: true } })
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      version,
+      cuda: { devices: [] },
+      trial: { works: true, device: 'cpu' }
+    })
     expect(wrong.code).toBe(1)
     expect(wrong.stdout).toContain('sse9')
   })

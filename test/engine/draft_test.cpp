@@ -3,6 +3,7 @@
 #include "engine/drafter.h"
 
 #include "engine/listener.h"
+#include "engine/opened_load.h"
 #include "engine/task.h"
 #include "model/tiny_llama.h"
 #include "support/check.h"
@@ -209,8 +210,8 @@ TEST(the_plan_counts_the_draft) {
   const WithDraft draft(other());
   const TempFolder folder;
   const auto path = TinyLlama({}).file().write(folder / "model.gguf");
-  const MemoryPlan with = plan_load(path, draft.options, uint64_t{1} << 40);
-  const MemoryPlan without = plan_load(path, {}, uint64_t{1} << 40);
+  const MemoryPlan with = open_load(path, draft.options, uint64_t{1} << 40).model.placed.plan;
+  const MemoryPlan without = open_load(path, {}, uint64_t{1} << 40).model.placed.plan;
   CHECK(with.draft_bytes > 0);
   CHECK_EQ(with.total(), without.total() + with.draft_bytes);
   CHECK_EQ(with.draft_bytes, load({}, draft.options)->draft->plan.total());

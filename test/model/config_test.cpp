@@ -181,7 +181,7 @@ TEST(plan_is_refused_before_anything_is_allocated) {
 }
 
 TEST(a_cache_that_64_bits_do_not_count_is_refused) {
-  const auto backend = make_backend({});
+  const auto backend = open_device({}).backend;
   KvShape shape{KvType::kF16, 1024, 4096, 1024};  // 2^39 bytes a page, 4 in the list of free pages
   const uint64_t page = (uint64_t{1} << 39) + 4;
   CHECK_EQ(cache_bytes(*backend, shape, 1), page);

@@ -1,0 +1,1 @@
+// The emulated plugin is all that the archive beside it has.
