@@ -102,7 +102,7 @@ typedef struct CriaCudaAttention {
   int64_t rows;
   int32_t heads;
   float scale;
-  int32_t prefill;     // 0: every slice has one row
+  int32_t prefill;     // 0: no slice has more than a few rows (such are right, but slow)
   int32_t most_tokens; // most cached tokens of a slice that this bucket serves
   CriaCudaKv kv;
   void* scratch;  // attention_scratch bytes
@@ -115,14 +115,14 @@ typedef struct CriaCudaDraw {
   float temperature;  // 0: greedy
   int32_t top_k;      // 0: all
   float top_p, min_p; // 1, 0: off
-  float uniform;      // in [0, 1): the random number of this draw
+  double uniform;     // in [0, 1): the random number of this draw (sampling/numbers.h)
 } CriaCudaDraw;
 
 typedef struct CriaCudaSample {
   const float* logits;  // [rows × vocab]
   int64_t rows, vocab;
   const CriaCudaDraw* draws;  // [rows], device memory
-  int32_t* ids;               // [rows]
+  int32_t* ids;               // [rows]; -1 where no logit is a number, or one is infinite
   void* scratch;              // sample_scratch bytes
 } CriaCudaSample;
 

@@ -50,8 +50,6 @@ class Rig {
   std::vector<float> row_values(int r) const {
     return {row(r), row(r) + shape.heads * shape.width};
   }
-  int scale_divisor() const { return shape.width; }
-
   /// Squared error against squared values, over all rows with a token.
   double error() const {
     double wrong = 0, all = 0;
@@ -82,7 +80,8 @@ class Rig {
         const float scale = 0.01f + 0.001f * static_cast<float>((p + i / 32) % 7);
         for (const bool key : {true, false}) {
           const float x = normal(random);
-          cache.set(key, step.page_of(slice, p), g, p, i, std::min(std::max(x, -1.2f), 1.2f), scale);
+          cache.set(key, step.page_of(slice, p), g, p, i, std::min(std::max(x, -1.2f), 1.2f),
+                    scale);
         }
       }
   }
@@ -118,8 +117,8 @@ class Rig {
     for (double& weight : weights) sum += weight = std::exp(weight - most);
     for (int p = 0; p < length; ++p)
       for (int i = 0; i < shape.width; ++i)
-        result[static_cast<size_t>(i)] += weights[static_cast<size_t>(p)] / sum *
-                                          cache.value(step.page_of(slice, p), g, p, i);
+        result[static_cast<size_t>(i)] +=
+            weights[static_cast<size_t>(p)] / sum * cache.value(step.page_of(slice, p), g, p, i);
     return result;
   }
 };
@@ -138,9 +137,9 @@ void check(const Heads& s, const std::vector<Count>& counts, int rows, bool pref
 }
 
 const std::vector<Heads> kFast = {
-    {cuda::kKvF16, 4, 1, 32},   {cuda::kKvF16, 8, 2, 64},   {cuda::kKvF16, 3, 3, 80},
-    {cuda::kKvF16, 6, 2, 96},   {cuda::kKvF16, 8, 1, 128},  {cuda::kKvF16, 2, 1, 256},
-    {cuda::kKvQ8_0, 3, 1, 32},  {cuda::kKvQ8_0, 4, 2, 64},  {cuda::kKvQ8_0, 5, 1, 96},
+    {cuda::kKvF16, 4, 1, 32},    {cuda::kKvF16, 8, 2, 64},   {cuda::kKvF16, 3, 3, 80},
+    {cuda::kKvF16, 6, 2, 96},    {cuda::kKvF16, 8, 1, 128},  {cuda::kKvF16, 10, 1, 256},
+    {cuda::kKvQ8_0, 3, 1, 32},   {cuda::kKvQ8_0, 4, 2, 64},  {cuda::kKvQ8_0, 5, 1, 96},
     {cuda::kKvQ8_0, 16, 2, 128}, {cuda::kKvQ8_0, 2, 1, 256}, {cuda::kKvF16, 20, 1, 64}};
 const std::vector<Heads> kAny = {{cuda::kKvF16, 4, 2, 8},    {cuda::kKvF16, 2, 1, 2},
                                  {cuda::kKvF16, 3, 1, 100},  {cuda::kKvF16, 2, 2, 1024},
@@ -167,6 +166,30 @@ TEST(decode_of_more_rows_than_find_room_for_partial_results) {
   check({cuda::kKvF16, 2, 1, 2}, counts, 40, false, 2);
 }
 
+/// Slices of all lengths, around tiles and pages, before and after cached ones.
+const std::vector<Count> kMixed = {{9, 0}, {1, 40}, {70, 0}, {8, 3}, {33, 31}, {17, 200}, {1, 300}};
+
+TEST(prefill_of_fast_widths) {
+  unsigned seed = 200;
+  for (const Heads& s : kFast) check(s, kMixed, 145, true, seed++);
+  check({cuda::kKvF16, 4, 1, 64}, {{300, 0}}, 300, true, seed++);
+  check({cuda::kKvQ8_0, 4, 4, 32}, {{129, 65}}, 129, true, seed++);
+}
+
+TEST(prefill_of_any_width) {
+  unsigned seed = 300;
+  for (const Heads& s : kAny) check(s, {{9, 0}, {1, 40}, {40, 20}}, 52, true, seed++);
+  check({cuda::kKvF16, 130, 2, 32}, {{9, 0}, {12, 40}}, 22, true, seed++);  // too many for a tile
+}
+
+TEST(prefill_finds_its_tiles_among_many_slices) {
+  std::vector<Count> counts;
+  for (int i = 0; i < 75; ++i) counts.push_back({1 + i * 7 % 13, i % 40});
+  int rows = 0;
+  for (const Count& c : counts) rows += c.count;
+  check({cuda::kKvF16, 2, 1, 32}, counts, rows, true, 5);
+}
+
 TEST(the_cut_of_a_sequence_covers_it) {
   for (int most = 1; most <= cuda::kMostSplits; ++most)
     for (int length = 1; length < 6000; length += 1 + length / 50) {
@@ -177,35 +200,49 @@ TEST(the_cut_of_a_sequence_covers_it) {
     }
 }
 
-/// Row `row` of `from` computed again alone: the same cache content, queries and bits.
-void check_alone(const Heads& s, const std::vector<Count>& counts, bool prefill, size_t slice) {
-  Rig together(s, counts, 96, 9);
-  Rig alone(s, {counts[slice]}, 48, 10);
+/// The last `count` rows of a slice of `counts`, computed again without the others: the same cache,
+/// queries and bits.
+void check_alone(const Heads& s, const std::vector<Count>& counts, bool prefill, size_t slice,
+                 int count) {
+  const Count whole = counts[slice];
+  const int skipped = whole.count - count;
+  Rig together(s, counts, 150, 9);
+  Rig alone(s, {{count, whole.past + skipped}}, 72, 10);
   const CriaCudaSlice& from = together.step.slices()[slice];
   for (int p = 0; p < from.past + from.count; ++p)
     for (int g = 0; g < s.kv_heads; ++g)
       for (int i = 0; i < s.width; ++i)
         for (const bool key : {true, false}) {
           const int source = together.step.page_of(static_cast<int>(slice), p);
-          const double x = key ? together.cache.key(source, g, p, i)
-                               : together.cache.value(source, g, p, i);
+          const double x =
+              key ? together.cache.key(source, g, p, i) : together.cache.value(source, g, p, i);
           const float scale = 0.01f + 0.001f * static_cast<float>((p + i / 32) % 7);
           alone.cache.set(key, alone.step.page_of(0, p), g, p, i, static_cast<float>(x),
                           f16_to_f32(f32_to_f16(scale)));
         }
   const int64_t floats = int64_t{s.heads} * s.width;
-  std::copy_n(together.q.data() + from.first_row * floats, from.count * floats, alone.q.data());
+  std::copy_n(together.q.data() + (from.first_row + skipped) * floats, count * floats,
+              alone.q.data());
   together.run(prefill, 5000);
-  alone.run(prefill || from.count > 1);
-  for (int r = 0; r < from.count; ++r)
-    CHECK(together.row_values(from.first_row + r) == alone.row_values(r));
+  alone.run(count > 1);
+  for (int r = 0; r < count; ++r)
+    CHECK(together.row_values(from.first_row + skipped + r) == alone.row_values(r));
 }
 
 TEST(a_row_does_not_depend_on_the_rows_beside_it) {
   for (const Heads& s : {Heads{cuda::kKvF16, 4, 1, 64}, Heads{cuda::kKvQ8_0, 2, 1, 32},
                          Heads{cuda::kKvF16, 2, 1, 8}}) {
-    check_alone(s, kDecode, false, 8);
-    check_alone(s, kDecode, false, 3);
+    check_alone(s, kDecode, false, 8, 1);
+    check_alone(s, kDecode, false, 3, 1);
+    check_alone(s, kMixed, true, 6, 1);  // decode beside prompts
+    check_alone(s, kMixed, true, 4, 33);
+  }
+}
+
+TEST(a_row_does_not_depend_on_how_its_prompt_was_cut) {
+  for (const Heads& s : {Heads{cuda::kKvF16, 4, 1, 64}, Heads{cuda::kKvQ8_0, 2, 1, 32}}) {
+    check_alone(s, kMixed, true, 2, 37);
+    check_alone(s, kMixed, true, 4, 9);
   }
 }
 

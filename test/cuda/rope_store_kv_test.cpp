@@ -122,8 +122,8 @@ TEST(codes_of_what_is_no_number_are_those_of_the_cpu) {
   k[40] = NAN;
   for (size_t i = 64; i < 96; ++i) k[i] = 1e-38f;
   DeviceArray<float> q(device, k), keys(device, k), values(device, k), angles(device, 1);
-  CriaCudaRope rope{step.step(), angles.data(), 0,   4, 1, q.data(), keys.data(),
-                    values.data(), cache.kv()};
+  CriaCudaRope rope{step.step(), angles.data(), 0,         4, 1, q.data(),
+                    keys.data(), values.data(), cache.kv()};
   CHECK_EQ(cuda::rope_store_kv(device.cuda(), &rope), 0);
   CHECK_EQ(device.wait(), "");
   const int page = step.page_of(0, 0);

@@ -106,8 +106,7 @@ class KvRig {
     return half(at + 32 * width_, i / 32 * 32 + position % 32) * static_cast<int8_t>(at[place]);
   }
   double value(int page, int head, int position, int i) const {
-    const uint8_t* at =
-        bytes_.data() + head * kv_.head_bytes + page * kv_.page_bytes + half_page();
+    const uint8_t* at = bytes_.data() + head * kv_.head_bytes + page * kv_.page_bytes + half_page();
     const int place = i * 32 + position % 32;
     if (type_ == cuda::kKvF16) return half(at, place);
     return half(at + 32 * width_, i / 32 * 32 + position % 32) * static_cast<int8_t>(at[place]);

@@ -91,9 +91,9 @@ TEST(a_graph_reads_what_memory_has_when_it_is_launched) {
   CHECK_EQ(table().synchronize(device.cuda), 0);
   CriaCudaGraph* graph = nullptr;
   CHECK_EQ(table().begin_capture(device.cuda), 0);
-  CHECK_EQ(table().gather(device.cuda, step, static_cast<float*>(from), 1, 1,
-                          static_cast<float*>(to)),
-           0);
+  CHECK_EQ(
+      table().gather(device.cuda, step, static_cast<float*>(from), 1, 1, static_cast<float*>(to)),
+      0);
   CHECK_EQ(table().end_capture(device.cuda, &graph), 0);
   for (const int32_t row : {2, 0, 3}) {
     write(row);

@@ -4,6 +4,7 @@
 //
 // Merge: grid (H, T), a thread for each element up to 128. Bytes moved: the partial results once.
 #include "cuda/device/attention_decode.h"
+#include "cuda/device/attention_prefill.h"
 #include "cuda/device/ops.h"
 #include "cuda/device/ptx.h"
 
@@ -53,7 +54,8 @@ int decode(CriaCuda* cuda, const CriaCudaAttention& a) {
   const int splits = wanted < 1 ? 1 : wanted < most ? wanted : most;
   const bool fast = has_decode_kernel(a.kv.type, width);
   // Partial results of so many rows find room at once.
-  const auto floats = static_cast<int64_t>(attention_scratch(cuda, a.rows, int64_t{a.heads} * width) / 4);
+  const auto floats =
+      static_cast<int64_t>(attention_scratch(cuda, a.rows, int64_t{a.heads} * width) / 4);
   const int64_t row_floats = int64_t{splits} * a.heads * (width + 2);
   const int64_t fit = splits == 1 ? a.rows : floats / row_floats;
   for (int64_t first = 0; first < a.rows; first += fit) {
@@ -82,8 +84,13 @@ uint64_t attention_scratch(CriaCuda*, int64_t rows, int64_t query_cols) {
   return static_cast<uint64_t>(at_once * kMostSplits * query_cols) * sizeof(float);
 }
 
-int attention(CriaCuda* cuda, const CriaCudaAttention* attention) {
-  return decode(cuda, *attention);
+/// Rows of slices up to kFewRows long are computed one by one, as in a step without longer ones; so
+/// the tokens of a sequence are the same bits beside a prompt as without.
+int attention(CriaCuda* cuda, const CriaCudaAttention* given) {
+  CriaCudaAttention a = *given;
+  if (!has_prefill_kernel(*cuda, a)) a.prefill = 0;
+  if (const int status = decode(cuda, a)) return status;
+  return a.prefill ? launch_prefill(cuda, a) : 0;
 }
 
 }  // namespace cria::cuda

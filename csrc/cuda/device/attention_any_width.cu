@@ -84,7 +84,8 @@ __global__ void __launch_bounds__(kThreads) any_width_kernel(DecodeArgs args) {
     __syncthreads();
   }
 
-  const int64_t at = args.partials.at(split.row - args.first_row, static_cast<int>(blockIdx.x), head);
+  const int64_t at =
+      args.partials.at(split.row - args.first_row, static_cast<int>(blockIdx.x), head);
   if (!split.only) out = args.partials.o + at * width;
 #pragma unroll
   for (int e = 0; e < kEach; ++e) {

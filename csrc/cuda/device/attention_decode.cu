@@ -1,12 +1,14 @@
 // F3, device. Attention of single rows (decode) over the paged cache, flash-decoding style (Dao et
-// al. 2023): out[h] = softmax(scale · q[h] · Kᵀ) · V, a split of the positions to a block, the query
-// heads of one KV head as the rows of one matrix tile.
+// al. 2023): out[h] = softmax(scale · q[h] · Kᵀ) · V, a split of the positions to a block, the
+// query heads of one KV head as the rows of one matrix tile.
 //
-// Shapes: q, out [T × H·K] f32, cache as in kv.h. Grid (splits, G · ⌈(H/G) / 16⌉, T), 4 warps, each
-// with every fourth page of the split. Bytes moved: the split's keys and values once, past L1, as
-// 16-byte loads of fragments straight into registers (attention_tile.h): nothing of the cache
-// passes through shared memory. A stretch of 64 elements is in flight while the one before is
-// computed on: 4 KB a warp, some 50 KB a multiprocessor, where 25 to 40 cover the latency.
+// Shapes: q, out [T × H·K] f32, cache as in kv.h. Grid (splits, G · ⌈(H/G) / 16⌉ · ⌈K / 128⌉, T), 4
+// warps, each with every fourth page of the split. The results of a head wider than 128 elements do
+// not fit into registers beside the rest: a block has 128 of them, and all of the scores. Bytes
+// moved: the split's keys and values once, past L1, as 16-byte loads of fragments straight into
+// registers (attention_tile.h): nothing of the cache passes through shared memory. A stretch of 64
+// elements is in flight while the one before is computed on: 4 KB a warp, some 50 KB a
+// multiprocessor, where 25 to 40 cover the latency.
 #include "cuda/device/attention_decode.h"
 
 #include "cuda/device/attention_tile.h"
@@ -16,15 +18,22 @@ namespace {
 
 constexpr int kWarps = 4;
 constexpr int kMostRows = kDecodeHeads;
+constexpr int kPartElements = 128;  // of a head's result that a block has
 
 template <int kType, int kWidth>
 struct Kernel {
   static constexpr int kGroups = ceil_div(kWidth, 32);
-  static constexpr int kStretch = kGroups < 2 ? kGroups : 2;  // groups of 32 that are loaded at once
+  /// Groups of 32 elements that are loaded at once, in turns into two sets of registers.
+  static constexpr int kStretch = kGroups == 1 || (kType == kKvQ8_0 && kWidth > 128) ? 1 : 2;
   static constexpr int kStretches = ceil_div(kGroups, kStretch);
+  static constexpr int kPart = kWidth < kPartElements ? kWidth : kPartElements;  // of the result
+  static constexpr int kValueStretches = ceil_div(kPart, 32 * kStretch);
+  static_assert((kStretches + kValueStretches) % 2 == 0, "every page begins with the same set");
+  using Softmax = cuda::Softmax<kPart>;
   static constexpr int kWords = kType == kKvF16 ? 4 : 2;  // of a lane's 8 elements
   static constexpr int kBytes = kType == kKvF16 ? 2 : 1;
-  static constexpr int kQueryRow = kGroups * 32 + 32;  // halves: rows of a quarter warp in other banks
+  static constexpr int kQueryRow =
+      kGroups * 32 + 32;  // halves: rows of a quarter warp in other banks
 
   struct Memory {
     uint16_t q[kMostRows][kQueryRow];
@@ -56,8 +65,8 @@ struct Kernel {
       for (int i = 0; i < kStretch; ++i) {
         const int group = stretch * kStretch + i;
         if (group < kGroups)
-          out.scales[i] = load_once(
-              reinterpret_cast<const uint4*>(scales + (group * kPageTokens + 8 * t) * 2));
+          out.scales[i] =
+              load_once(reinterpret_cast<const uint4*>(scales + (group * kPageTokens + 8 * t) * 2));
       }
     }
   }
@@ -70,7 +79,7 @@ struct Kernel {
 #pragma unroll
       for (int j = 0; j < kTileColumns; ++j) {
         const int element = (stretch * kStretch + i) * 32 + 8 * t;
-        uint32_t(&words)[kWords] = out.words[4 * i + j];
+        uint32_t (&words)[kWords] = out.words[4 * i + j];
         if (element < kWidth) {
           load_words(words, page + (key_position(lane, j) * kWidth + element) * kBytes);
         } else {
@@ -81,16 +90,18 @@ struct Kernel {
     load_scales(out, page + kv_layout(kType, kWidth).key_scales, stretch, t);
   }
 
-  static __device__ __forceinline__ void load_values(Loaded& out, const uint8_t* page, int stretch,
-                                                     int lane) {
-    const uint8_t* values = page + kv_layout(kType, kWidth).values;
+  /// Elements of the part that begins at `from`.
+  static __device__ __forceinline__ void load_values(Loaded& out, const uint8_t* page, int from,
+                                                     int stretch, int lane) {
+    const uint8_t* values = page + kv_layout(kType, kWidth).values + from * kPageTokens * kBytes;
 #pragma unroll
     for (int n = 0; n < kStretch * 4; ++n) {
       const int tile = stretch * kStretch * 4 + n, element = 8 * tile + lane / 4;
-      if (8 * tile < kWidth)
+      if (8 * tile < kPart)
         load_words(out.words[n], values + (element * kPageTokens + 8 * (lane % 4)) * kBytes);
     }
-    load_scales(out, page + kv_layout(kType, kWidth).value_scales, stretch, lane % 4);
+    const uint8_t* scales = page + kv_layout(kType, kWidth).value_scales;
+    load_scales(out, scales + from / kKvGroup * kPageTokens * 2, stretch, lane % 4);
   }
 
   /// Scores of a stretch of elements. Codes are multiplied as they are, and their scales, one for
@@ -126,14 +137,13 @@ struct Kernel {
     }
   }
 
-  static __device__ __forceinline__ void add_value_stretch(Softmax<kWidth>& softmax,
-                                                           const Weights& weights,
+  static __device__ __forceinline__ void add_value_stretch(Softmax& softmax, const Weights& weights,
                                                            const uint32_t (&mask)[4],
                                                            const Loaded& values, int stretch) {
 #pragma unroll
     for (int n = 0; n < kStretch * 4; ++n) {
       const int tile = stretch * kStretch * 4 + n;
-      if (8 * tile >= kWidth) break;
+      if (8 * tile >= kPart) break;
       uint32_t value[4];
       if constexpr (kType == kKvF16) {
 #pragma unroll
@@ -156,8 +166,8 @@ struct Kernel {
   /// The warp's pages of the split: keys and values by turns in two sets of registers, the next
   /// stretch on its way while this one is computed on.
   static __device__ __forceinline__ void attend(const DecodeArgs& args, const Split& split,
-                                                int kv_head, const Memory& memory, int warp,
-                                                int lane, Softmax<kWidth>& softmax) {
+                                                int kv_head, int from, const Memory& memory,
+                                                int warp, int lane, Softmax& softmax) {
     const CriaCudaAttention& a = args.a;
     const int last = ceil_div(split.end, kPageTokens), t = lane % 4;
     int at = split.begin / kPageTokens + warp;
@@ -171,13 +181,13 @@ struct Kernel {
       if (at + kWarps < last)
         next = kv_page(a.kv, *a.step, split.place.slice, kv_head, at + kWarps);
       Scores scores = {};
-#pragma unroll
+#pragma unroll 2  // not more: the loads would all go ahead, and take registers
       for (int s = 0; s < kStretches; ++s) {
         Loaded& coming = loaded[(s + 1) % 2];
         if (s + 1 < kStretches) {
           load_keys(coming, page, s + 1, lane);
         } else {
-          load_values(coming, page, 0, lane);
+          load_values(coming, page, from, 0, lane);
         }
         add_stretch(scores, loaded[s % 2], memory, s, lane);
       }
@@ -187,10 +197,10 @@ struct Kernel {
       add_page(softmax, scores, scale, end, end, t, weights);
       value_mask(end, t, mask);
 #pragma unroll
-      for (int s = 0; s < kStretches; ++s) {
+      for (int s = 0; s < kValueStretches; ++s) {
         Loaded& coming = loaded[(kStretches + s + 1) % 2];
-        if (s + 1 < kStretches) {
-          load_values(coming, page, s + 1, lane);
+        if (s + 1 < kValueStretches) {
+          load_values(coming, page, from, s + 1, lane);
         } else {
           load_keys(coming, next, 0, lane);
         }
@@ -211,8 +221,8 @@ struct Kernel {
 
   /// The warps' softmaxes into one, warp after warp, and to memory: 32 elements at a time.
   static __device__ __forceinline__ void merge(const DecodeArgs& args, const Split& split, int head,
-                                               int count, Memory& memory, int warp, int lane,
-                                               Softmax<kWidth>& softmax) {
+                                               int count, int from, Memory& memory, int warp,
+                                               int lane, Softmax& softmax) {
     const int g = lane / 4, t = lane % 4;
 #pragma unroll
     for (int row = 0; row < 2; ++row) {
@@ -229,10 +239,10 @@ struct Kernel {
       share[row] = fast_exp2(softmax.most[row] - most);
     }
 #pragma unroll
-    for (int group = 0; group < kGroups; ++group) {
+    for (int group = 0; group < ceil_div(kPart, 32); ++group) {
 #pragma unroll
       for (int n = 0; n < 4; ++n) {
-        if (32 * group + 8 * n >= kWidth) break;
+        if (32 * group + 8 * n >= kPart) break;
 #pragma unroll
         for (int i = 0; i < 4; ++i)
           memory.o[warp][g + 8 * (i / 2)][8 * n + 2 * t + i % 2] =
@@ -241,7 +251,7 @@ struct Kernel {
       __syncthreads();
       const int element = 32 * group + lane;
       for (int row = warp; row < count; row += kWarps)
-        if (element < kWidth) put(args, split, head + row, element, memory, row, lane);
+        if (element < kPart) put(args, split, head + row, from + element, memory, row, lane);
       __syncthreads();
     }
   }
@@ -258,34 +268,37 @@ struct Kernel {
       args.a.out[(split.row * args.a.heads + head) * kWidth + element] = o / sum;
       return;
     }
-    const int64_t at = args.partials.at(split.row - args.first_row, static_cast<int>(blockIdx.x), head);
+    const int64_t at =
+        args.partials.at(split.row - args.first_row, static_cast<int>(blockIdx.x), head);
     args.partials.o[at * kWidth + element] = o;
     if (element == 0) args.partials.ends[at] = make_float2(most, sum);
   }
 };
 
 template <int kType, int kWidth>
-__global__ void __launch_bounds__(kWarps* kWarp) decode_kernel(DecodeArgs args) {
+__global__ void __launch_bounds__(kWarps* kWarp, 2) decode_kernel(DecodeArgs args) {
   using K = Kernel<kType, kWidth>;
+  constexpr int kParts = kWidth / K::kPart;
   const int group_heads = args.a.heads / args.a.kv.kv_heads;
-  const int tiles = ceil_div(group_heads, kDecodeHeads);
-  const int kv_head = static_cast<int>(blockIdx.y) / tiles,
-            first = static_cast<int>(blockIdx.y) % tiles * kDecodeHeads;
+  const int tiles = ceil_div(group_heads, kDecodeHeads),
+            job = static_cast<int>(blockIdx.y) / kParts;
+  const int kv_head = job / tiles, first = job % tiles * kDecodeHeads;
+  const int from = static_cast<int>(blockIdx.y) % kParts * K::kPart;
   const int head = kv_head * group_heads + first, count = min(group_heads - first, kDecodeHeads);
   const int warp = static_cast<int>(threadIdx.x) / kWarp,
             lane = static_cast<int>(threadIdx.x) % kWarp;
   const Split split = find_split(args);
   const int64_t row = (split.row * args.a.heads + head) * kWidth;
-  if (split.place.slice < 0 && blockIdx.x == 0)
+  if (split.place.slice < 0 && blockIdx.x == 0 && from == 0)
     for (int i = static_cast<int>(threadIdx.x); i < count * kWidth; i += kWarps * kWarp)
       args.a.out[row + i] = 0;
   if (split.begin >= split.end) return;
   typename K::Memory& memory = shared<typename K::Memory>();
   K::load_queries(memory, args.a.q + row, count);
   __syncthreads();
-  Softmax<kWidth> softmax;
-  K::attend(args, split, kv_head, memory, warp, lane, softmax);
-  K::merge(args, split, head, count, memory, warp, lane, softmax);
+  typename K::Softmax softmax;
+  K::attend(args, split, kv_head, from, memory, warp, lane, softmax);
+  K::merge(args, split, head, count, from, memory, warp, lane, softmax);
 }
 
 using Decode = void (*)(DecodeArgs);
@@ -333,8 +346,10 @@ bool has_decode_kernel(int type, int width) {
 
 int launch_decode(CriaCuda* cuda, const DecodeArgs& args, int splits, int rows) {
   const int tiles = ceil_div(args.a.heads / args.a.kv.kv_heads, kDecodeHeads);
+  const int parts = ceil_div(args.a.kv.head_width, kPartElements);
   const dim3 grid(static_cast<unsigned>(splits),
-                  static_cast<unsigned>(args.a.kv.kv_heads * tiles), static_cast<unsigned>(rows));
+                  static_cast<unsigned>(args.a.kv.kv_heads * tiles * parts),
+                  static_cast<unsigned>(rows));
   return launch(find_kernel(args.a.kv.type, args.a.kv.head_width), grid, kWarps * kWarp, 0,
                 cuda->stream, args);
 }

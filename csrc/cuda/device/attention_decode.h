@@ -11,7 +11,7 @@ inline constexpr int kDecodeHeads = 16;
 
 /// Whether there is a kernel for that width; else the one for all widths is used.
 bool has_decode_kernel(int type, int width);
-/// Grid (splits, G · ⌈(H/G) / 16⌉, rows).
+/// Grid (splits, blocks of a row, rows).
 int launch_decode(CriaCuda*, const DecodeArgs&, int splits, int rows);
 /// Grid (splits, H, rows).
 int launch_decode_any_width(CriaCuda*, const DecodeArgs&, int splits, int rows);

@@ -1,7 +1,7 @@
-// F3, device. How decode attention is cut: a row's positions into splits, one block each, that leave
-// their softmax in memory, and a kernel that merges them. Where splits begin depends on the length
-// of the row's own sequence and on the device, never on what else is computed: that is how a row's
-// result is the same bits in every batch.
+// F3, device. How decode attention is cut: a row's positions into splits, one block each, that
+// leave their softmax in memory, and a kernel that merges them. Where splits begin depends on the
+// length of the row's own sequence and on the device, never on what else is computed: that is how a
+// row's result is the same bits in every batch.
 #pragma once
 
 #include "cuda/device/kv.h"
@@ -22,7 +22,7 @@ __host__ __device__ constexpr int split_tokens(int length, int most_splits) {
 
 /// The partial softmax of every (row, split, head): o [K], then the largest score and the sum.
 struct Partials {
-  float* o;     // [rows][splits][H][K]
+  float* o;      // [rows][splits][H][K]
   float2* ends;  // [rows][splits][H]
   int splits, heads, width;
 

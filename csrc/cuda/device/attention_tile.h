@@ -1,10 +1,10 @@
 // F3, device. What a warp computes of attention: 16 queries and the 32 positions of a KV page, by
 // the matrix instruction, with f16 operands and sums in f32.
 //
-// Fragments. Lane l has g = l / 4, t = l % 4 (device/ptx.h). Both products contract over 32 elements
-// in two instructions; what an instruction calls elements 2t, 2t+1, 2t+8, 2t+9 of lane t are here
-// elements 8t … 8t+3 for the first and 8t+4 … 8t+7 for the second, of both operands, so that a
-// lane's part of a row is 16 bytes in one piece:
+// Fragments. Lane l has g = l / 4, t = l % 4 (device/ptx.h). Both products contract over 32
+// elements in two instructions; what an instruction calls elements 2t, 2t+1, 2t+8, 2t+9 of lane t
+// are here elements 8t … 8t+3 for the first and 8t+4 … 8t+7 for the second, of both operands, so
+// that a lane's part of a row is 16 bytes in one piece:
 //
 //   query   row g and g+8     elements 32i + 8t … + 7     a[0 … 3], b[0 … 3]: pairs of halves
 //   key     position π(j, g)  elements 32i + 8t … + 7     [0 … 3]
@@ -32,14 +32,14 @@ __device__ __forceinline__ int key_position(int lane, int j) {
   return column / 2 * 8 + 2 * j + column % 2;
 }
 
-/// 16 queries' online softmax (Milakov & Gimelshein 2018): the largest score, the sum of weights, of
-/// which each lane has a part, and the weighted sum of values. [0], o[n][0, 1]: row g; [1],
+/// 16 queries' online softmax (Milakov & Gimelshein 2018): the largest score, the sum of weights,
+/// of which each lane has a part, and the weighted sum of values. [0], o[n][0, 1]: row g; [1],
 /// o[n][2, 3]: row g + 8, elements 8n + 2t, 8n + 2t + 1. Scores are in units of log 2.
-template <int kWidth>
+template <int kElements>
 struct Softmax {
   float most[2] = {-INFINITY, -INFINITY};
   float sum[2] = {0, 0};
-  float o[kWidth / 8][4] = {};
+  float o[kElements / 8][4] = {};
 };
 
 using Scores = float[kTileColumns][4];
@@ -70,8 +70,8 @@ __device__ __forceinline__ void add_values(float (&o)[4], const Weights& weights
 
 /// Takes a page's scores into the softmax and makes weights of them. Positions from `limit` (of the
 /// page; of rows g and g + 8) on do not count; one at least does in the first page.
-template <int kWidth>
-__device__ __forceinline__ void add_page(Softmax<kWidth>& softmax, Scores& scores, float scale,
+template <int kElements>
+__device__ __forceinline__ void add_page(Softmax<kElements>& softmax, Scores& scores, float scale,
                                          int limit, int lower_limit, int t, Weights& weights) {
 #pragma unroll
   for (int row = 0; row < 2; ++row) {
@@ -98,15 +98,15 @@ __device__ __forceinline__ void add_page(Softmax<kWidth>& softmax, Scores& score
     }
     softmax.sum[row] = sum;
 #pragma unroll
-    for (int n = 0; n < kWidth / 8; ++n) {
+    for (int n = 0; n < kElements / 8; ++n) {
       softmax.o[n][2 * row] *= faded;
       softmax.o[n][2 * row + 1] *= faded;
     }
   }
 }
 
-/// Which halves of a lane's values (positions 8t … 8t+7) lie before `end`: what was never stored may
-/// be no number, which a weight of zero would not undo.
+/// Which halves of a lane's values (positions 8t … 8t+7) lie before `end`: what was never stored
+/// may be no number, which a weight of zero would not undo.
 __device__ __forceinline__ void value_mask(int end, int t, uint32_t (&mask)[4]) {
 #pragma unroll
   for (int i = 0; i < 4; ++i) {

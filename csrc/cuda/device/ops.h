@@ -1,5 +1,5 @@
-// F3, device. The plugin's operations, as table.cu puts them into the table: what each means is said
-// in cuda/plugin.h, how it is computed in the file of its name.
+// F3, device. The plugin's operations, as table.cu puts them into the table: what each means is
+// said in cuda/plugin.h, how it is computed in the file of its name.
 #pragma once
 
 #include "cuda/device/cuda.h"

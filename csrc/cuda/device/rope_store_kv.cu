@@ -1,7 +1,7 @@
 // F3, device. RoPE (Su et al. 2021, RoFormer §3.4.2), and new keys and values to the cache.
 //
-//   (x₂ᵢ, x₂ᵢ₊₁) ← (x₂ᵢ cos − x₂ᵢ₊₁ sin, x₂ᵢ₊₁ cos + x₂ᵢ sin)     i < pairs, of every head of q and k
-//   page(position) ← k, v                                        see kv.h
+//   (x₂ᵢ, x₂ᵢ₊₁) ← (x₂ᵢ cos − x₂ᵢ₊₁ sin, x₂ᵢ₊₁ cos + x₂ᵢ sin)     i < pairs, of every head of q and
+//   k page(position) ← k, v                                        see kv.h
 //
 // Shapes: q [T × H·K], k, v [T × G·K], angles [T × pairs × 2]. Grid (⌈(H + 2G) / 4⌉, T), a warp for
 // each head of a row. Bytes moved: q and k read and written, v and the angles read, in f32; the
@@ -113,8 +113,7 @@ int64_t kv_page_bytes(int32_t type, int32_t head_width) {
 
 int rope_store_kv(CriaCuda* cuda, const CriaCudaRope* rope) {
   const int jobs = rope->heads + 2 * rope->kv.kv_heads;
-  const dim3 grid(static_cast<unsigned>(ceil_div(jobs, kWarps)),
-                  static_cast<unsigned>(rope->rows));
+  const dim3 grid(static_cast<unsigned>(ceil_div(jobs, kWarps)), static_cast<unsigned>(rope->rows));
   return launch(rope_store_kernel, grid, kWarps * kWarp, 0, cuda->stream, *rope);
 }
 

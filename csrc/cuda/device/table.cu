@@ -1,6 +1,6 @@
 // F3, device. The plugin's only symbol, and what of its table is no kernel: devices, memory, marks,
-// graphs. Every function that works on a device makes it the thread's current one first: a model may
-// be opened by one thread and computed by another.
+// graphs. Every function that works on a device makes it the thread's current one first: a model
+// may be opened by one thread and computed by another.
 #include <new>
 
 #include "cuda/device/ops.h"
@@ -209,6 +209,10 @@ constexpr CriaCudaTable make_table() {
   t.gather = on_device<gather>;
   t.kv_page_bytes = kv_page_bytes;
   t.rope_store_kv = on_device<rope_store_kv>;
+  t.attention_scratch = attention_scratch;
+  t.attention = on_device<attention>;
+  t.sample_scratch = sample_scratch;
+  t.sample = on_device<sample>;
   return t;
 }
 

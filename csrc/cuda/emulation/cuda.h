@@ -191,6 +191,9 @@ inline int __float_as_int(float value) {
 inline double __longlong_as_double(long long bits) {
   return std::bit_cast<double>(bits);
 }
+inline long long __double_as_longlong(double value) {
+  return std::bit_cast<long long>(value);
+}
 inline float __fmul_rn(float a, float b) {
   return a * b;
 }
