@@ -76,6 +76,11 @@ Step::Step(std::shared_ptr<Device> device)
 }
 
 Step::~Step() {
+  try {
+    device_->synchronize();
+  } catch (const Error&) {
+    // Of a lost device nothing runs any more.
+  }
   drop_graphs();
 }
 
@@ -219,7 +224,10 @@ void Step::launch() {
     ~Dropped() { step.drop(); }
   } const dropped{*this};
   upload_inputs();
-  if (graphs_.size() >= kMostGraphs) drop_graphs();
+  if (graphs_.size() >= kMostGraphs) {
+    device_->synchronize();
+    drop_graphs();
+  }
   const auto [entry, fresh] = graphs_.try_emplace(signature_, nullptr);
   if (fresh) return run();
   if (!entry->second) entry->second = capture();
@@ -336,6 +344,7 @@ CriaCudaGraph* Step::capture() {
   return graph;
 }
 
+/// None of them runs any more.
 void Step::drop_graphs() noexcept {
   for (const auto& [signature, graph] : graphs_)
     if (graph) device_->table().free_graph(device_->handle(), graph);
@@ -350,6 +359,7 @@ size_t Step::block_bytes(int64_t tokens) {
 }
 
 void Step::reserve(int64_t tokens) {
+  device_->synchronize();
   drop_graphs();
   block_.reset();
   block_ = std::make_unique<CudaMemory>(device_, block_bytes(tokens));

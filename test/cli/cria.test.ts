@@ -284,7 +284,7 @@ describe('doctor', () => {
     const [plain, forced, json, wrong] = await Promise.all([
       cria(['doctor']),
       cria(['doctor'], { env: { CRIA_CPU: 'scalar' } }),
-      cria(['doctor', '--json']),
+      cria(['doctor', '--json'], { env: { CRIA_CUDA_PLUGIN: '/nowhere.so' } }),
       cria(['doctor'], { env: { CRIA_CPU: 'sse9' } })
     ])
     expect(plain.code).toBe(0)

@@ -126,6 +126,47 @@ TEST(device_models_of_all_types_match_the_reference) {
   }
 }
 
+/// A sequence's last logits, its tokens computed in these chunks, beside `others` more tokens.
+Floats last_logits(LoadedModel& model, const std::vector<int>& chunks, int others) {
+  const int vocab = model.config.vocab;
+  std::vector<int32_t> pages[2];
+  PagePool pool(model.plan.pages);
+  for (auto& table : pages) pool.grow(table, 3);
+  Floats logits(static_cast<size_t>(vocab));
+  int past = 0;
+  for (const int count : chunks) {
+    std::vector<int32_t> ids;
+    for (int t = 0; t < count; ++t) ids.push_back((past + t) * 7 % vocab);
+    std::vector<Slice> slices = {{0, count, past, pages[0].data()}};
+    if (others > 0) slices.push_back({count, others, 0, pages[1].data()});
+    for (int t = 0; t < others; ++t) ids.push_back(t * 5 % vocab);
+    const int64_t last = count - 1;
+    CHECK(model.transformer.forward({ids, slices, {&last, 1}}, logits.data()));
+    past += count;
+  }
+  return logits;
+}
+
+// Not bit for bit: a kernel for few rows may sum in another order than one for many.
+TEST(device_logits_depend_on_no_other_row) {
+  for (const DType type : {DType::kF32, DType::kQ4_K}) {
+    const TinyShape shape{
+        .layers = 2, .width = 256, .heads = 4, .kv_heads = 2, .feed_forward = 512, .type = type};
+    const TinyLlama tiny(shape);
+    LoadOptions options = tested_options();
+    options.context_size = 256;
+    const auto device = load(tiny, options);
+    const Floats whole = last_logits(*device, {40}, 0);
+    for (const auto& [chunks, others] : {std::pair{std::vector<int>{17, 22, 1}, 0},
+                                         {std::vector<int>{39, 1}, 3},
+                                         {std::vector<int>{3, 37}, 20},
+                                         {std::vector<int>(40, 1), 11}}) {
+      const Floats got = last_logits(*device, chunks, others);
+      CHECK(noise(got, whole) < most_noise(1e-5));
+    }
+  }
+}
+
 TEST(device_state_is_of_its_kernels) {
   const TinyLlama tiny({});
   const auto device = load(tiny, options_for("cuda")), host = load(tiny, options_for("cpu"));

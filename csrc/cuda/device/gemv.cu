@@ -67,7 +67,7 @@ struct GemvShared {
 };
 
 template <class Format>
-__global__ void __launch_bounds__(kThreads) gemv_kernel(Input x, Products products) {
+__global__ void __launch_bounds__(kThreads, 4) gemv_kernel(Input x, Products products) {
   GemvShared& memory = shared<GemvShared>();
   const int block = static_cast<int>(blockIdx.x), thread = static_cast<int>(threadIdx.x);
   const Product& product = product_of_block(products, block);

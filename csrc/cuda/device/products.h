@@ -64,6 +64,7 @@ inline int most_split_tiles(const CriaCuda* cuda) {
 int prepare(CriaCuda*, const CriaCudaProject&, const Input&, const Partials&);
 int gemv(CriaCuda*, Form, const Input&, Products&);
 int gemm(CriaCuda*, Form, const Input&, Products&, const Partials&);
+int gemm_super(CriaCuda*, Form, const Input&, Products&, const Partials&);
 int exact(CriaCuda*, const Input&, Products&);
 
 /// Gives each product its blocks, `blocks(product)` of them, and returns their number.

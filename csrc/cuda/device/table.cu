@@ -4,6 +4,7 @@
 #include <new>
 
 #include "cuda/device/ops.h"
+#include "cuda/device/weights.h"
 
 struct CriaCudaGraph {
   cudaGraphExec_t executable;
@@ -213,6 +214,11 @@ constexpr CriaCudaTable make_table() {
   t.attention = on_device<attention>;
   t.sample_scratch = sample_scratch;
   t.sample = on_device<sample>;
+  t.weight_bytes = weight_bytes;
+  t.pack_weight = on_device<pack_weight>;
+  t.embed = on_device<embed>;
+  t.project_scratch = project_scratch;
+  t.project = on_device<project>;
   return t;
 }
 

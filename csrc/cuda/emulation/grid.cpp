@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -71,7 +72,7 @@ class Block {
   std::string run(const Shape& shape, const std::function<void()>& thread, uint3 index,
                   Random& random);
 
-  [[noreturn]] void fault(const std::string& message);
+  [[noreturn]] void fault(std::string message);
   void sync(const char* file, int line);
   void meet(uint32_t mask, Complete complete, void* arguments, const char* what);
   SharedArena& shared() { return shared_; }
@@ -151,8 +152,11 @@ void Block::wake(Thread& thread) {
   ready_.push_back(&thread);
 }
 
-void Block::fault(const std::string& message) {
-  fault_ = cat("thread ", current_->number, ": ", message);
+void Block::fault(std::string message) {
+  {  // nobody destroys what is left on this stack
+    const std::string taken = std::move(message);
+    fault_ = cat("thread ", current_->number, ": ", taken);
+  }
   current_->fiber.finish();
 }
 
@@ -260,8 +264,8 @@ std::string run_grid(const Shape& shape, const std::function<void()>& thread) {
   return wrong;
 }
 
-void fault(const std::string& message) {
-  block().fault(message);
+void fault(std::string message) {
+  block().fault(std::move(message));
 }
 void sync_block(const char* file, int line) {
   block().sync(file, line);
