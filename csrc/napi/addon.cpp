@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cpu/cpu_backend.h"
 #include "engine/benchmark.h"
+#include "engine/opened_load.h"
 #include "model/vocab.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
