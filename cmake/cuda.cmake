@@ -21,7 +21,7 @@ if(CRIA_TESTS)
   add_library(cria_cuda_emulated SHARED ${PROJECT_SOURCE_DIR}/csrc/cuda/emulation/plugin.cc)
   target_link_libraries(cria_cuda_emulated PRIVATE -Wl,--whole-archive cria_cuda_emulation
     -Wl,--no-whole-archive)
-  cria_test(cuda cria_cuda_emulation cria_sampling cria_cpu)
+  cria_test(cuda cria_cuda_emulation cria_sampling)
 endif()
 
 find_program(CRIA_NVCC nvcc DOC "CUDA compiler for the plugin")

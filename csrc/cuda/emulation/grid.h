@@ -32,7 +32,7 @@ void set_seed(uint64_t seed);
 // ---- what a kernel's built-in functions are made of; to be called within run_grid --------------
 
 /// Ends the launch with a message.
-[[noreturn]] void fault(const std::string& message);
+[[noreturn]] void fault(std::string message);
 
 /// Waits for all threads of the block.
 void sync_block(const char* file, int line);
