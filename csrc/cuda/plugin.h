@@ -103,7 +103,7 @@ typedef struct CriaCudaAttention {
   int32_t heads;
   float scale;
   int32_t prefill;      // 0: no slice has more than a few rows (such are right, but slow)
-  int32_t most_tokens;  // most cached tokens of a slice that this bucket serves
+  int32_t most_tokens;  // most tokens of a slice, cached and new, that this bucket serves
   CriaCudaKv kv;
   void* scratch;  // attention_scratch bytes
 } CriaCudaAttention;

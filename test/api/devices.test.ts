@@ -120,7 +120,7 @@ describe('a GPU', () => {
   test('is described', async () => {
     const cuda = await cria.diagnoseCuda()
     expect(cuda).toMatchObject({ plugin: tested, problem: null })
-    expect(cuda.build).toMatch(/plain loops|^CUDA/)
+    expect(cuda.build).not.toBe(null)
     expect(cuda.devices[0]).toMatchObject({ device: 'cuda:0', problem: null })
     expect(cuda.devices[0]?.capability).toMatch(/^\d+\.\d$/)
   })

@@ -38,8 +38,7 @@ TEST(loader_looks_beside_its_own_file) {
   const std::filesystem::path path = cuda::default_plugin_path();
   CHECK(path.is_absolute());
   CHECK_EQ(path.filename().string(), "libcria_cuda.so");
-  CHECK_EQ(path.parent_path().string(),
-           std::filesystem::path(CRIA_PLAIN_PLUGIN).parent_path().string());
+  CHECK(std::filesystem::exists(path.parent_path() / "test_device"));  // the loader is linked in
 }
 
 TEST(loader_says_why_there_is_no_device) {

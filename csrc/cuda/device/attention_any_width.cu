@@ -35,7 +35,7 @@ __device__ float value_at(const uint8_t* page, int type, int width, int position
          static_cast<float>(reinterpret_cast<const int8_t*>(page + layout.values)[at]);
 }
 
-__global__ void __launch_bounds__(kThreads) any_width_kernel(DecodeArgs args) {
+__global__ void __launch_bounds__(kThreads, 2) any_width_kernel(DecodeArgs args) {
   const CriaCudaAttention& a = args.a;
   const int type = a.kv.type, width = a.kv.head_width, head = static_cast<int>(blockIdx.y);
   const int thread = static_cast<int>(threadIdx.x);
@@ -50,9 +50,10 @@ __global__ void __launch_bounds__(kThreads) any_width_kernel(DecodeArgs args) {
     memory.q[i] = a.q[(split.row * a.heads + head) * width + i] * (a.scale * kLog2E);
   __syncthreads();
 
+  const KvPages pages(a.kv, *a.step, split.place.slice, kv_head);
   float most = -INFINITY, sum = 0, o[kEach] = {};
   for (int first = split.begin; first < split.end; first += kPageTokens) {
-    const uint8_t* page = kv_page(a.kv, *a.step, split.place.slice, kv_head, first / kPageTokens);
+    const uint8_t* page = pages[first / kPageTokens];
     const int position = thread % kPageTokens, part = thread / kPageTokens;
     const int count = min(kPageTokens, split.end - first);
     float dot = 0;

@@ -173,13 +173,12 @@ struct Kernel {
     int at = split.begin / kPageTokens + warp;
     if (at >= last) return;
     const float scale = a.scale * kLog2E;
-    const uint8_t* page = kv_page(a.kv, *a.step, split.place.slice, kv_head, at);
+    const KvPages pages(a.kv, *a.step, split.place.slice, kv_head);
+    const uint8_t* page = pages[at];
     Loaded loaded[2];
     load_keys(loaded[0], page, 0, lane);
     for (; at < last; at += kWarps) {
-      const uint8_t* next = page;
-      if (at + kWarps < last)
-        next = kv_page(a.kv, *a.step, split.place.slice, kv_head, at + kWarps);
+      const uint8_t* next = at + kWarps < last ? pages[at + kWarps] : page;
       Scores scores = {};
 #pragma unroll 2  // not more: the loads would all go ahead, and take registers
       for (int s = 0; s < kStretches; ++s) {

@@ -214,7 +214,8 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(CriaCudaAttention 
   const int stored = slice.past + slice.count;
   const int pages = ceil_div(slice.past + tile.first + tile.tokens, kPageTokens);
   K::clear_padding(memory);
-  K::copy_page(memory, 0, kv_page(a.kv, *a.step, tile.slice, kv_head, 0));
+  const KvPages kv_pages(a.kv, *a.step, tile.slice, kv_head);
+  K::copy_page(memory, 0, kv_pages[0]);
 
   const Query upper = find_query(a, tile, kv_head, kTileQueries * warp + g),
               lower = find_query(a, tile, kv_head, kTileQueries * warp + g + 8);
@@ -234,9 +235,7 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(CriaCudaAttention 
       K::decode_page(memory);
       __syncthreads();  // its codes may be overwritten
     }
-    if (page + 1 < pages)
-      K::copy_page(memory, (page + 1) % K::kStages,
-                   kv_page(a.kv, *a.step, tile.slice, kv_head, page + 1));
+    if (page + 1 < pages) K::copy_page(memory, (page + 1) % K::kStages, kv_pages[page + 1]);
     const int begin = page * kPageTokens;
     if (idle || begin > slice.past + last_token) continue;
     K::add(memory.stage[page % K::kStages], queries, from, scale,

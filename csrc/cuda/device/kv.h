@@ -52,11 +52,17 @@ __device__ __forceinline__ RowPlace row_place(const CriaCudaStep& step, int64_t 
   return {slice, found.past + static_cast<int>(row) - found.first_row};
 }
 
-/// The page of a KV head that has a position of a slice.
-__device__ __forceinline__ uint8_t* kv_page(const CriaCudaKv& kv, const CriaCudaStep& step,
-                                            int slice, int head, int page) {
-  const int64_t at = step.pages[step.slice[slice].first_page + page];
-  return kv.pages + head * kv.head_bytes + at * kv.page_bytes;
-}
+/// The pages of a KV head that a slice's positions lie in, one after the other.
+struct KvPages {
+  uint8_t* head;
+  const int32_t* table;
+  int64_t page_bytes;
+
+  __device__ KvPages(const CriaCudaKv& kv, const CriaCudaStep& step, int slice, int kv_head)
+      : head(kv.pages + kv_head * kv.head_bytes),
+        table(step.pages + step.slice[slice].first_page),
+        page_bytes(kv.page_bytes) {}
+  __device__ uint8_t* operator[](int page) const { return head + table[page] * page_bytes; }
+};
 
 }  // namespace cria::cuda

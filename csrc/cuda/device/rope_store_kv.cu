@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) rope_store_kernel(CriaCudaRope 
   Place to{};
   if (stored) {
     const KvLayout layout = kv_layout(a.kv.type, width);
-    uint8_t* page = kv_page(a.kv, *a.step, place.slice, head, place.position / kPageTokens);
+    uint8_t* page = KvPages(a.kv, *a.step, place.slice, head)[place.position / kPageTokens];
     const int64_t at = place.position % kPageTokens, bytes = a.kv.type == kKvF16 ? 2 : 1;
     to.elements = page + (key ? at * width * bytes : layout.values + at * bytes);
     to.stride = key ? 1 : kPageTokens;

@@ -115,11 +115,10 @@ __device__ int next(Memory& memory, const Row& row, uint64_t after, int wanted) 
 }
 
 /// Calls visit(count) for stretch after stretch of candidates in memory.found, until it says that
-/// it has what it wants (memory.done) or there are no more.
+/// it has what it wants (memory.done) or there are no more. All threads see what it left.
 template <class Visit>
 __device__ void stream(Memory& memory, const Row& row, Visit visit) {
   if (threadIdx.x == 0) memory.done = false, memory.running = 0;
-  __syncthreads();
   uint64_t after = 0;
   for (int wanted = kChunk;; wanted = min(2 * wanted, kMostChunk)) {
     const int count = next(memory, row, after, wanted);
@@ -141,7 +140,8 @@ __device__ void weigh(Memory& memory, const uint64_t* list, int count, double mo
   __syncthreads();
 }
 
-/// The sum of the weights of all candidates up to `end`.
+/// The sum of the weights of all candidates up to `end`. Behind a barrier, so that what was found
+/// before has been read by all when the next search begins.
 __device__ double weight_of_all(Memory& memory, const Row& row, uint64_t end, float most,
                                 float temperature) {
   constexpr float kOne = 0x1p40f;
@@ -224,7 +224,6 @@ __device__ void find_place(Memory& memory, const Row& row, uint64_t end, float m
       memory.done = memory.reached = reached(memory.running);
     }
   });
-  __syncthreads();
 }
 
 /// The k-th candidate.
@@ -238,7 +237,6 @@ __device__ uint64_t end_of_top_k(Memory& memory, const Row& row, int k) {
     }
     memory.running += count;
   });
-  __syncthreads();
   return memory.done ? memory.place : kNone - 1;
 }
 
@@ -248,12 +246,10 @@ __device__ void draw_of_all(Memory& memory, const Row& row, const CriaCudaDraw& 
   const float most = logit_of(best);
   uint64_t end = kNone - 1;
   if (draw.top_k > 0 && draw.top_k < row.vocab) end = end_of_top_k(memory, row, draw.top_k);
-  __syncthreads();
   if (draw.top_p < 1) {
     const double wanted = draw.top_p * weight_of_all(memory, row, end, most, 1);
     find_place(memory, row, end, most, 1, [&](double mass) { return !(mass < wanted); });
     end = memory.place;
-    __syncthreads();
   }
   const uint64_t last = end_of_min_p(draw.min_p, most);
   if (last < end) end = last;

@@ -81,11 +81,15 @@ class Block {
 
  private:
   static void run_thread(void* block);
+  void order_warps();
+  size_t draw_ready();
   void wake(Thread& thread);
   std::string deadlock() const;
 
   std::vector<std::unique_ptr<Thread>> threads_;  // as many as any block had
   unsigned count_ = 0, waiting_ = 0, done_ = 0;
+  unsigned draws_ = 1;                // of ready threads, of which the first warp's goes on
+  std::vector<unsigned> warp_order_;  // rank of each warp
   std::vector<Thread*> ready_;
   std::vector<std::vector<Meeting>> meetings_;  // of each warp
   Thread* current_ = nullptr;
@@ -126,8 +130,9 @@ std::string Block::run(const Shape& shape, const std::function<void()>& body, ui
   blockDim = shape.block;
   gridDim = shape.grid;
   blockIdx = index;
+  order_warps();
   while (!ready_.empty()) {
-    const size_t at = random.below(ready_.size());
+    const size_t at = draw_ready();
     current_ = ready_[at];
     ready_[at] = ready_.back();
     ready_.pop_back();
@@ -145,6 +150,26 @@ void Block::run_thread(void* self) {
   thread.state = Thread::kDone;
   ++block->done_;
   thread.fiber.finish();
+}
+
+/// Where all threads are as likely, none gets far ahead of the others. So in every second block some
+/// warps are preferred.
+void Block::order_warps() {
+  draws_ = random_->below(2) == 0 ? 1 : 8;
+  warp_order_.resize((count_ + kWarp - 1) / kWarp);
+  std::iota(warp_order_.begin(), warp_order_.end(), 0u);
+  for (size_t i = warp_order_.size(); i > 1; --i)
+    std::swap(warp_order_[i - 1], warp_order_[random_->below(i)]);
+}
+
+size_t Block::draw_ready() {
+  const auto rank = [this](size_t at) { return warp_order_[ready_[at]->number / kWarp]; };
+  size_t best = random_->below(ready_.size());
+  for (unsigned i = 1; i < draws_; ++i) {
+    const size_t other = random_->below(ready_.size());
+    if (rank(other) < rank(best)) best = other;
+  }
+  return best;
 }
 
 void Block::wake(Thread& thread) {
