@@ -1,8 +1,17 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { Model } from '../../lib/index.js'
 import { demoModel as demo } from '../../lib/source.js'
-import { stories } from './support/built.js'
+import { root } from './support/built.js'
+
+const { SHAPES, writeRandomLlama } = await import(
+  new URL('bench/support/random-llama.mjs', root).href
+)
+const folder = mkdtempSync(join(tmpdir(), 'cria-draft-'))
+afterAll(() => rmSync(folder, { recursive: true }))
 
 const line = 'The quick brown fox tells a long story to the small red bird. '
 const prompt = line.repeat(6) + line.slice(0, 20)
@@ -116,7 +125,9 @@ describe('a draft model', () => {
         () => 'loaded',
         (error) => `${error.code}: ${error.message}`
       )
-    expect(await refusal(stories.path)).toMatch(
+    const other = join(folder, 'other.gguf')
+    writeRandomLlama(other, { shape: SHAPES.tiny, type: 'q8_0', name: 'other' })
+    expect(await refusal(other)).toMatch(
       /ERR_CRIA_BAD_ARGUMENT: draft: expected a model of the same vocabulary, but it has 512 tokens/
     )
     expect(await refusal('missing.gguf')).toMatch(/ERR_CRIA_FILE: .*missing\.gguf/)

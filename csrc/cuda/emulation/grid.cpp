@@ -152,8 +152,8 @@ void Block::run_thread(void* self) {
   thread.fiber.finish();
 }
 
-/// Where all threads are as likely, none gets far ahead of the others. So in every second block some
-/// warps are preferred.
+/// Where all threads are as likely, none gets far ahead of the others. So in every second block
+/// some warps are preferred.
 void Block::order_warps() {
   draws_ = random_->below(2) == 0 ? 1 : 8;
   warp_order_.resize((count_ + kWarp - 1) / kWarp);
