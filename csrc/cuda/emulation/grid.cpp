@@ -30,7 +30,8 @@ class Random {
     state_ ^= state_ >> 27;
     return state_ * 0x2545f4914f6cdd1du >> 16;
   }
-  size_t below(size_t n) { return next() % n; }
+  /// Of n < 2^32.
+  size_t below(size_t n) { return (next() & 0xffffffffu) * n >> 32; }
 
  private:
   uint64_t state_;
