@@ -71,6 +71,17 @@ bool Scheduler::next(Step& step) {
       count_reused(*task, cache_.follow(task->kv, task->reusable()));
       copy_neighbour(*task);
     }
+  // Where all whose turn it was had to give way, others have it.
+  for (size_t before = 0; step.ids.empty() && !step.starved && running_.size() != before;) {
+    before = running_.size();
+    fill(step);
+  }
+  if (step.ids.empty()) return step.starved != nullptr;
+  ++steps_;
+  return true;
+}
+
+void Scheduler::fill(Step& step) {
   const std::vector<int> counts = share_budget();
   // In order: only tasks behind the current ones, not yet in the step, can be sent back.
   for (size_t i = 0, end = 0; i < running_.size(); i = end) {
@@ -82,12 +93,9 @@ bool Scheduler::next(Step& step) {
       send_back_last();  // this one: those before it hold all there is
     } else {
       step.starved = running_[i].get();
-      break;
+      return;
     }
   }
-  if (step.ids.empty()) return step.starved != nullptr;
-  ++steps_;
-  return true;
 }
 
 /// The end of the task at `first`, or of the beam search that it stands for.

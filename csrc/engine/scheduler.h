@@ -135,6 +135,7 @@ class Scheduler {
   bool make_room(size_t first, size_t end, const std::vector<int>& counts);
   int wanted_tokens(const Task& task) const;
   void keep(Task& task);
+  void fill(Step& step);
   std::vector<int> share_budget();
   bool waits_for_page(size_t index, const std::vector<int>& counts) const;
   void fit_guesses(Task& task, int tokens);

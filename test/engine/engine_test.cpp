@@ -161,6 +161,19 @@ TEST(engine_batches_equal_singles_under_pressure) {
     CHECK(rig.sink.wait_for_end(id + 100).tokens == alone[id]);
 }
 
+// Steps of fewer tokens than there are requests, and pages for hardly two: where the one whose turn
+// it is has to give way, another has it.
+TEST(engine_goes_on_in_the_smallest_steps) {
+  for (const int batch : {1, 2, 3}) {
+    LoadOptions options;
+    options.context_size = 96;
+    options.batch_size = batch;
+    Rig rig(options);
+    for (int id = 1; id <= 10; ++id) rig.post(id, prompt_of(id, 3 + 5 * id), 40);
+    for (int id = 1; id <= 10; ++id) CHECK_EQ(rig.sink.wait_for_end(id).tokens.size(), size_t{40});
+  }
+}
+
 TEST(engine_keeps_a_conversations_cache) {
   Rig rig;
   std::vector<int32_t> prompt = prompt_of(1, 40);
