@@ -67,6 +67,22 @@ TEST(barriers_order_shared_memory_and_their_absence_shows) {
   CHECK(wrong > 10);
 }
 
+/// Warp 0 goes on to write what the others may not have read yet.
+__global__ void run_ahead(int* wrong) {
+  int* word = dynamic_shared<int>();
+  if (threadIdx.x == 0) *word = 1;
+  __syncthreads();
+  if (*word != 1) atomicAdd(wrong, 1);
+  for (int i = 0; i < 10; ++i) __syncwarp();
+  if (threadIdx.x == 0) *word = 2;
+}
+
+TEST(a_warp_that_runs_far_ahead_shows) {
+  int wrong = 0;
+  CHECK_EQ(run(40, 256, sizeof(int), run_ahead, &wrong), "");
+  CHECK(wrong > 100);
+}
+
 __global__ void order(int* next, int* out) {
   out[threadIdx.x] = atomicAdd(next, 1);
 }

@@ -89,9 +89,8 @@ TEST(draws_are_those_of_the_engine) {
     drawn += rows.size();
   };
   for (const int vocab : {512, 3000})
-    for (const float deviation : {0.5f, 3.0f, 12.0f})
-      for (int i = 0; i < 2; ++i) draw(vocab, deviation);
-  draw(20000, 4);
+    for (const float deviation : {0.5f, 3.0f, 12.0f}) draw(vocab, deviation);
+  draw(12000, 4);
 }
 
 TEST(among_equal_logits_the_lower_id_comes_first) {
@@ -111,19 +110,17 @@ TEST(among_equal_logits_the_lower_id_comes_first) {
 
 TEST(all_equal_and_all_in_one_place) {
   const std::vector<Options> few(kOptions.begin() + 1, kOptions.end());
-  for (uint64_t drawn = 0; drawn < 40; drawn += 20) {
-    check(std::vector(few.size(), std::vector<float>(1500, -2.5f)), few, drawn);
-    // Falling, and rising over the ids; the best in one thread's part, so that far more candidates
-    // than were asked for are not worse than the best of other threads.
-    std::vector<float> falling, threads(6 * 1024, -8.0f);
-    for (int i = 0; i < 2500; ++i) falling.push_back(-0.01f * static_cast<float>(i));
-    for (size_t i = 0; i < threads.size(); ++i)
-      if (i % 1024 < 300) threads[i] = 1 + 1e-3f * static_cast<float>(i / 1024);
-    check(std::vector(few.size(), falling), few, drawn);
-    std::reverse(falling.begin(), falling.end());
-    check(std::vector(few.size(), falling), few, drawn);
-    check(std::vector(few.size(), threads), few, drawn);
-  }
+  check(std::vector(few.size(), std::vector<float>(1500, -2.5f)), few, 0);
+  // Falling, and rising over the ids; the best in some threads' parts, so that far more candidates
+  // than were asked for are not worse than the best of other threads.
+  std::vector<float> falling, threads(6 * 1024, -8.0f);
+  for (int i = 0; i < 2500; ++i) falling.push_back(-0.01f * static_cast<float>(i));
+  for (size_t i = 0; i < threads.size(); ++i)
+    if (i % 1024 < 300) threads[i] = 1 + 1e-3f * static_cast<float>(i / 1024);
+  check(std::vector(few.size(), falling), few, 20);
+  std::reverse(falling.begin(), falling.end());
+  check(std::vector(few.size(), falling), few, 40);
+  check(std::vector(few.size(), threads), few, 60);
 }
 
 TEST(what_is_no_number_is_no_candidate) {

@@ -30,7 +30,8 @@ class Random {
     state_ ^= state_ >> 27;
     return state_ * 0x2545f4914f6cdd1du >> 16;
   }
-  size_t below(size_t n) { return next() % n; }
+  /// Of n < 2^32.
+  size_t below(size_t n) { return (next() & 0xffffffffu) * n >> 32; }
 
  private:
   uint64_t state_;
@@ -152,8 +153,8 @@ void Block::run_thread(void* self) {
   thread.fiber.finish();
 }
 
-/// Where all threads are as likely, none gets far ahead of the others. So in every second block some
-/// warps are preferred.
+/// Where all threads are as likely, none gets far ahead of the others. So in every second block
+/// some warps are preferred.
 void Block::order_warps() {
   draws_ = random_->below(2) == 0 ? 1 : 8;
   warp_order_.resize((count_ + kWarp - 1) / kWarp);
