@@ -18,8 +18,6 @@ namespace {
 constexpr uint64_t kHeadroom = uint64_t{256} << 20;
 /// Pinned memory that downloads go through.
 constexpr size_t kDownloadBytes = size_t{4} << 20;
-/// A slice longer than this is a part of a prompt; one up to this, a token and guesses of the next.
-constexpr int kFewRows = 8;
 /// The widest element of a file's rows: f32.
 constexpr size_t kWidest = sizeof(float);
 
@@ -239,7 +237,7 @@ void Backend::attention(std::span<const Slice> batch, Matrix q, const LayerKv& k
   bool prefill = false;
   for (const Slice& slice : batch) {
     longest = std::max(longest, int64_t{slice.past} + slice.count);
-    prefill = prefill || slice.count > kFewRows;
+    prefill = prefill || slice.count > kCriaCudaFewRows;
   }
   CriaCudaAttention call{};
   call.q = q.data;

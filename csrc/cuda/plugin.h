@@ -187,3 +187,5 @@ const CriaCudaTable* cria_cuda_table(uint32_t version);
 /// Outputs of a tile of packed weights.
 inline constexpr int64_t kCriaCudaTileRows = 64;
 inline constexpr int32_t kCriaCudaMarks = 4;
+/// A slice of no more rows is computed row by row, whatever else is in the step.
+inline constexpr int32_t kCriaCudaFewRows = 8;

@@ -260,7 +260,8 @@ void Scheduler::count_reused(Task& task, int tokens) const {
 
 /// Of a search, its prompt's task; the beams are given up.
 void Scheduler::send_back_last() {
-  if (Task* lead = running_.back()->lead) disband(*lead);
+  Task* last = running_.back().get();
+  disband(last->lead ? *last->lead : *last);
   Owned task = std::move(running_.back());
   running_.pop_back();
   task->sent_back = true;

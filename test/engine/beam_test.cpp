@@ -4,6 +4,8 @@
 
 #include <cmath>
 #include <random>
+#include <set>
+#include <thread>
 
 #include "engine/listener.h"
 #include "engine/task.h"
@@ -279,6 +281,71 @@ TEST(beams_pages_come_back) {
     CHECK_EQ(given(), all);
     CHECK_EQ(listener.engine->stats().running, 0);
   }
+}
+
+// Paused, cancelled and stopped at any time, among others of all kinds, with few pages: what is not
+// ended is the same, and every page comes back.
+TEST(beams_are_paused_and_cancelled) {
+  LoadOptions small;
+  small.batch_size = 24;
+  small.sequences = 2;
+  const WithDraft draft({}, small);
+  Listener alone(roomy());
+  const auto make = [](int i) {
+    auto request = request_of(i % 5, 6 + 7 * (i % 5), i % 3 ? 0 : 2 + i % 4, 12);
+    request->sampling.seed = static_cast<uint64_t>(i);
+    request->guesses = i % 2 ? Guesses::kAll : Guesses::kNone;
+    return request;
+  };
+  std::map<int, std::vector<int32_t>> want;
+  for (int i = 0; i < 30; ++i) want[i] = alone.ask(make(i)).tokens;
+  for (const uint32_t seed : {1u, 2u, 3u}) {
+    std::mt19937 random(seed);
+    Listener crowded(draft.options);
+    std::map<int, int32_t> ids;
+    std::map<int, std::shared_ptr<Request>> requests;
+    std::set<int> cancelled;
+    for (int i = 0; i < 30; ++i) {
+      requests[i] = make(i);
+      ids[i] = crowded.post(requests[i]);
+      const int other = static_cast<int>(random() % static_cast<uint32_t>(i + 1));
+      switch (random() % 4) {
+        case 0:
+          crowded.engine->pause(*requests[other]);
+          break;
+        case 1:
+          crowded.engine->resume(*requests[other]);
+          break;
+        case 2:
+          if (random() % 3 > 0) break;
+          crowded.engine->cancel(*requests[other]);
+          cancelled.insert(other);
+          break;
+        default:
+          std::this_thread::yield();
+      }
+    }
+    for (const auto& [i, request] : requests) crowded.engine->resume(*request);
+    for (const auto& [i, id] : ids) {
+      const Heard heard = crowded.wait(id);
+      CHECK(!heard.end->error);
+      if (!cancelled.contains(i)) CHECK(heard.tokens == want[i]);
+    }
+    const Stats stats = crowded.engine->stats();
+    CHECK_EQ(stats.free_pages + stats.cached_pages, stats.pages);
+    CHECK_EQ(stats.running + stats.paused + stats.queued, 0);
+  }
+}
+
+TEST(a_search_ends_with_its_engine) {
+  Listener listener(roomy());
+  auto request = request_of(1, 8, 4, 0);
+  request->sampling.logit_bias = {{kEnd, -1000}};
+  const int32_t id = listener.post(request);
+  while (listener.engine->stats().generated_tokens == 0) std::this_thread::yield();
+  listener.engine->stop();
+  const Heard heard = listener.wait(id);
+  if (heard.end->error) CHECK(heard.end->error->code() == ErrorCode::kDisposed);
 }
 
 // Beams that need more pages than there are are told so, and the next request is served.

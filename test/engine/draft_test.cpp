@@ -13,15 +13,6 @@ namespace {
 
 const LoadProgress kQuiet = [](uint64_t, uint64_t) { return true; };
 
-/// Options with a draft of that shape, in a file that lives as long as the object.
-struct WithDraft {
-  explicit WithDraft(const TinyShape& shape = {}, LoadOptions rest = {}) : options(rest) {
-    options.draft = TinyLlama(shape).file().write(folder / "draft.gguf");
-  }
-  TempFolder folder;
-  LoadOptions options;
-};
-
 TinyShape other() {
   return {.layers = 1, .width = 32, .heads = 2, .kv_heads = 1, .feed_forward = 64, .seed = 5};
 }

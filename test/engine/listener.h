@@ -22,6 +22,15 @@ struct Heard {
   std::optional<End> end;
 };
 
+/// Options with a draft of that shape, in a file that lives as long as the object.
+struct WithDraft {
+  explicit WithDraft(const TinyShape& shape = {}, LoadOptions rest = {}) : options(rest) {
+    options.draft = TinyLlama(shape).file().write(folder / "draft.gguf");
+  }
+  TempFolder folder;
+  LoadOptions options;
+};
+
 /// An engine of a tiny model, and what its requests hear.
 class Listener final : public UpdateSink {
  public:

@@ -12,7 +12,7 @@ inline constexpr int kLeastSplit = 128;  // tokens: a page for each warp
 inline constexpr int kMostSplits = 32;
 inline constexpr int kScratchRows = 32;  // that may be between the two kernels at once
 /// Rows of a slice up to which each is computed by itself, also in a step with long slices.
-inline constexpr int kFewRows = 8;
+inline constexpr int kFewRows = kCriaCudaFewRows;
 
 /// Positions of a split of a sequence, a multiple of a page.
 __host__ __device__ constexpr int split_tokens(int length, int most_splits) {
