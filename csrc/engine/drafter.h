@@ -63,7 +63,7 @@ class Drafter {
     PageTable kv;
     std::vector<int32_t> tokens;           // the task's and then guesses
     size_t certain = 0;                    // of them the task's
-    std::optional<Constraint> constraint;  // as the task\'s, and the guesses taken
+    std::optional<Constraint> constraint;  // as the task's, and the guesses taken
   };
   struct Running {
     Order order;
