@@ -11,18 +11,27 @@ const { wearLlama, widenLlama } = await import(
 const folder = mkdtempSync(join(tmpdir(), 'cria-widened-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-async function says(path: string) {
+const story =
+  'Once upon a time, in the garden, there lived a shy girl named Lino. Every day she sang.'
+
+/** What a model makes of a text. */
+async function judge(path: string) {
   await using model = await cria.Model.load(path)
-  const { text } = await model.generate('Once upon a time', { maxTokens: 60, temperature: 0 })
-  return { text, info: model.info }
+  const { logprobs } = await model.score(story)
+  return { logprobs: Array.from(logprobs), info: model.info }
 }
+
+/** The greatest difference between two. */
+const apart = (a: readonly number[], b: readonly number[]) =>
+  Math.max(...a.map((value, i) => Math.abs(value - (b[i] as number))))
 
 test('a widened model says what the small one says', async () => {
   const path = join(folder, 'wide.gguf')
   widenLlama(demo, path, { width: 512, layers: 8, feedForward: 1024 })
-  const { text, info } = await says(path)
+  const { logprobs, info } = await judge(path)
   expect(info).toMatchObject({ width: 512, layers: 8, feedForward: 1024, heads: 16, headWidth: 32 })
-  expect(text).toBe((await says(demo)).text)
+  // The same network, but for sums in another order and the rounding of its norms.
+  expect(apart(logprobs, (await judge(demo)).logprobs)).toBeLessThan(0.25)
 })
 
 test('its width is a multiple of the small one', () => {
@@ -33,9 +42,10 @@ test('its width is a multiple of the small one', () => {
 test('a worn model says something else, of the same vocabulary', async () => {
   const path = join(folder, 'worn.gguf')
   wearLlama(demo, path, 0.5)
-  const { text, info } = await says(path)
-  expect(info.parameters).toBe((await says(demo)).info.parameters)
-  expect(text.length).toBeGreaterThan(20)
+  const worn = await judge(path)
+  const whole = await judge(demo)
+  expect(worn.info.parameters).toBe(whole.info.parameters)
+  expect(apart(worn.logprobs, whole.logprobs)).toBeGreaterThan(0.25)
   await using model = await cria.Model.load(demo, { draft: path })
   expect(model.info.draftBytes).toBeGreaterThan(0)
 })
