@@ -100,7 +100,7 @@ function object(mark) {
 }
 
 function anEnum(mark) {
-  const text = (i) => `${'aeiou'[i % 5]}b${'aeiou'[(i / 5) % 5 | 0]} number ${i}`
+  const text = (i) => `${'aeiou'[i % 5]}b${'aeiou'[((i / 5) % 5) | 0]} number ${i}`
   const texts = Array.from({ length: TEXTS - 1 }, (_, i) => text(i))
   return { schema: { type: 'array', items: { enum: [...texts, `mark ${mark}`] }, ...ENDLESS } }
 }
@@ -189,6 +189,12 @@ if (values.json) {
   const machine = { cpu: cpus()[0]?.model, cores: availableParallelism() }
   const about = { description: info.description, threads: info.threads, kernels: info.kernels }
   const command = `node bench/mask-cost.mjs --rounds ${rounds} --tokens ${maxTokens} --shape ${shape}`
-  const report = { command, date: new Date().toISOString().slice(0, 10), machine, model: about, rows }
+  const report = {
+    command,
+    date: new Date().toISOString().slice(0, 10),
+    machine,
+    model: about,
+    rows
+  }
   writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`)
 }
