@@ -1,7 +1,7 @@
 /** JSON Schema to a grammar: each conjunction of schemas becomes a rule, found from the root on. */
 
 import { CriaError } from '../errors.js'
-import type { ArrayCase, Case } from './cases.js'
+import type { ArrayCase, Bound, Case, NumberCase } from './cases.js'
 import { type All, combine, pathOf, SchemaDocument } from './document.js'
 import { alt, type Expr, Grammar, nothing, optional, repeat, seq, text } from './gbnf.js'
 import { comma, literalsExpr } from './literals.js'
@@ -44,6 +44,14 @@ export function compileSchema(schema: unknown, options: CompileOptions = {}): Co
     throw invalid('', `it cannot be read: ${String(error).slice(0, 200)}`)
   }
   return { gbnf: new Compiler(new SchemaDocument(copy), limits, open).compile() }
+}
+
+/** The same for numbers that are written alike. */
+function numberName({ integer, low, high, power }: NumberCase): string {
+  const bound = (of: Bound | undefined, sign: string) =>
+    of ? ` ${sign}${of.exclusive ? '' : '='}${of.value}` : ''
+  const step = power === undefined ? '' : ` 1e${power}`
+  return `${integer ? 'integer' : 'number'}${bound(low, '>')}${bound(high, '<')}${step}`
 }
 
 class Compiler {
@@ -110,10 +118,7 @@ class Compiler {
   #caseExpr(found: Exclude<Case, { kind: 'literal' }>, path: string): Expr {
     switch (found.kind) {
       case 'number':
-        if (found.low || found.high || found.power !== undefined) return numberExpr(found, path)
-        return this.#grammar.shared(found.integer ? 'integer' : 'number', () =>
-          numberExpr(found, path)
-        )
+        return this.#grammar.shared(numberName(found), () => numberExpr(found, path))
       case 'string':
         return this.#texts.string(found, path)
       case 'array':
