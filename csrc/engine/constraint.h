@@ -24,8 +24,9 @@ class Constraint {
   void mask(std::span<float> logits);
   /// Takes the token that was drawn; gives the bytes that it adds to the text.
   std::string_view take(int32_t id);
-  /// Tokens were taken back: these are all that were drawn. Takes time for those taken back alone, but
-  /// where the grammar has moved to a new automaton since, which it does after thousands of states.
+  /// Tokens were taken back: these are all that were drawn. Takes time for those taken back alone,
+  /// but where the grammar has moved to a new automaton since, which it does after thousands of
+  /// states.
   void rewind(std::span<const int32_t> drawn);
   /// Whether the text is whole.
   bool complete() const { return matcher_.can_end(); }

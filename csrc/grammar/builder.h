@@ -25,8 +25,8 @@ inline constexpr uint32_t kNoMost = UINT32_MAX;
 
 class Builder {
  public:
-  /// `source` outlives it: its errors say where the source is read. Its bytes are the first steps of
-  /// the work that is counted.
+  /// `source` outlives it: its errors say where the source is read. Its bytes are the first steps
+  /// of the work that is counted.
   explicit Builder(const Source& source) : source_(source) { spend(source.bytes()); }
 
   /// Counts steps; throws kBadArgument with the place in the source where they are more than

@@ -78,7 +78,8 @@ class Matcher {
   /// Takes a token that is allowed and ends nothing; gives what it adds to the text.
   std::string_view take(int32_t id);
 
-  /// A place that the text has come to. Good for this matcher and copies of it, while `moves` stays.
+  /// A place that the text has come to. Good for this matcher and copies of it, while `moves`
+  /// stays.
   struct Mark {
     uint32_t state;
     bool drop_space;

@@ -50,8 +50,8 @@ inline constexpr size_t kMaxNodes = size_t{1} << 19;
 inline constexpr size_t kMaxSets = 4096;          // of bytes, that differ
 inline constexpr size_t kMaxNesting = 10'000;     // of groups
 inline constexpr uint32_t kMaxRepeats = 100'000;  // of {m,n}
-/// What making a program may take, in steps of some nanoseconds each. They are counted, not timed: the
-/// same text is refused everywhere, or nowhere. See `Builder::spend`.
+/// What making a program may take, in steps of some nanoseconds each. They are counted, not timed:
+/// the same text is refused everywhere, or nowhere. See `Builder::spend`.
 inline constexpr size_t kMaxCompileWork = size_t{1} << 23;
 
 /// GBNF as llama.cpp defines it, but for token references (`<[123]>`), which are refused. Throws

@@ -21,10 +21,11 @@ constexpr const char* kRemedy =
     "repetitions inside of repetitions, and branches that begin alike, multiply them";
 
 [[noreturn]] void refuse_ways() {
-  fail(ErrorCode::kBadArgument,
-       "the grammar is too ambiguous: the text so far, or with a token that may follow, can be read "
-       "in more than ",
-       kMaxWays, " ways at once; expected a grammar with fewer: ", kRemedy);
+  fail(
+      ErrorCode::kBadArgument,
+      "the grammar is too ambiguous: the text so far, or with a token that may follow, can be read "
+      "in more than ",
+      kMaxWays, " ways at once; expected a grammar with fewer: ", kRemedy);
 }
 
 uint64_t word_of(uint32_t node, uint32_t stack) {
@@ -36,8 +37,10 @@ uint64_t word_of(uint32_t node, uint32_t stack) {
 void States::spend(size_t steps) {
   if (work_ < steps)
     fail(ErrorCode::kBadArgument,
-         "the grammar is too ambiguous or too large: which tokens may follow takes more than ", allowed_,
-         " steps of work to find; expected a smaller grammar, or one with fewer ways at once: ", kRemedy);
+         "the grammar is too ambiguous or too large: which tokens may follow takes more than ",
+         allowed_,
+         " steps of work to find; expected a smaller grammar, or one with fewer ways at once: ",
+         kRemedy);
   work_ -= steps;
 }
 

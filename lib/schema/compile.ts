@@ -30,6 +30,8 @@ export interface CompileOptions extends Partial<SchemaLimits> {
 export interface CompiledSchema {
   /** Rules for llama.cpp's GBNF, `root` the first. */
   readonly gbnf: string
+  /** Elementary steps that it took; at most `steps` of the limits. */
+  readonly steps: number
 }
 
 /** Throws ERR_CRIA_UNSUPPORTED or ERR_CRIA_BAD_ARGUMENT with the place in the schema. */
@@ -43,7 +45,7 @@ export function compileSchema(schema: unknown, options: CompileOptions = {}): Co
     if (error instanceof CriaError) throw error
     throw invalid('', `it cannot be read: ${String(error).slice(0, 200)}`)
   }
-  return { gbnf: new Compiler(new SchemaDocument(copy), limits, open).compile() }
+  return new Compiler(new SchemaDocument(copy), limits, open).compile()
 }
 
 /** The same for numbers that are written alike. */
@@ -77,7 +79,7 @@ class Compiler {
     })
   }
 
-  compile(): string {
+  compile(): CompiledSchema {
     const { root } = this.#values.document
     this.#ruleOf(combine([root]))
     for (let next = this.#queue.pop(); next; next = this.#queue.pop()) {
@@ -85,7 +87,7 @@ class Compiler {
     }
     const gbnf = this.#grammar.print()
     if (gbnf === undefined) throw unsatisfiable('', 'no value satisfies it')
-    return gbnf
+    return { gbnf, steps: this.#budget.spent }
   }
 
   /** The rule of values that satisfy all; its expression is found later, so that nothing nests. */

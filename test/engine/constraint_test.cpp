@@ -63,13 +63,14 @@ TEST(constraint_keeps_logits_of_what_may_come) {
     CHECK_EQ(logits[static_cast<size_t>(id)], before[static_cast<size_t>(id)]);
 }
 
-// Tokens that are taken back leave a constraint as one that never took them: within an automaton, across
-// a move to a new one, and as far back as the first token, which may have dropped a space.
+// Tokens that are taken back leave a constraint as one that never took them: within an automaton,
+// across a move to a new one, and as far back as the first token, which may have dropped a space.
 TEST(constraint_rewinds) {
   const auto words = tokenizer();
   grammar::Compiler compiler(words);
-  const auto nested = compiler.compile(
-      grammar::Syntax::kGbnf, "root ::= pair+\npair ::= \"a\" pair* \"b\" | \"c\" pair* \"d\" | \" \"");
+  const auto nested =
+      compiler.compile(grammar::Syntax::kGbnf,
+                       "root ::= pair+\npair ::= \"a\" pair* \"b\" | \"c\" pair* \"d\" | \" \"");
   const auto may_come = [&](Constraint& constraint) {
     std::vector<float> logits(static_cast<size_t>(words->size()), 1.0f);
     constraint.mask(logits);

@@ -1,5 +1,5 @@
-// Texts that are made to take long: each compiles or ends in a typed error, within a number of steps that
-// is counted, and so does each mask.
+// Texts that are made to take long: each compiles or ends in a typed error, within a number of
+// steps that is counted, and so does each mask.
 #include <algorithm>
 
 #include "grammar/source.h"
@@ -48,11 +48,13 @@ std::vector<Hostile> hostile() {
   const char* const kWays = "in more than 16384 ways at once";
   const char* const kMask = "takes more than 4194304 steps of work to find";
   return {
-      {"groups 100,000 deep", kGbnf, "root ::= " + times("(", 100'000) + "\"a\"", "open 10000 deep"},
+      {"groups 100,000 deep", kGbnf, "root ::= " + times("(", 100'000) + "\"a\"",
+       "open 10000 deep"},
       {"groups 100,000 deep", kRegex, times("(", 100'000) + "a", "open 10000 deep"},
       {"groups 9,999 deep", kRegex, times("(", 9'999) + "a" + times(")*", 9'999), nullptr, 400'000},
       {"100,000 equal branches", kGbnf, "root ::= \"a\"" + times("|\"b\"", 100'000), kWays},
-      {"100,000 branches", kRegex, "a" + each(100'000, [](size_t i) { return cat("|", i); }), kStates},
+      {"100,000 branches", kRegex, "a" + each(100'000, [](size_t i) { return cat("|", i); }),
+       kStates},
       {"10,000 branches", kRegex, "a" + each(10'000, [](size_t i) { return cat("|", i); }), nullptr,
        kAny},
       {"a million empty branches", kRegex, times("|", 1'000'000), kStates},
@@ -68,8 +70,8 @@ std::vector<Hostile> hostile() {
        "begins with itself"},
       {"left recursion past nothing", kGbnf, rules("root ::= r0\n", 40'000, "\"x\"? ", "", "r0"),
        "begins with itself"},
-      {"right recursion", kGbnf, rules("root ::= r0\n", 40'000, "\"x\" ", "", "r0 | \"a\""), nullptr,
-       kAny},
+      {"right recursion", kGbnf, rules("root ::= r0\n", 40'000, "\"x\" ", "", "r0 | \"a\""),
+       nullptr, kAny},
       {"rules that begin with rules", kGbnf, rules("root ::= r0\n", 40'000, "", " \"x\"", "\"a\""),
        nullptr, kAny},
       {"rules that are nowhere", kGbnf,
@@ -104,8 +106,8 @@ TEST(limits_of_hostile_texts) {
   grammar::Compiler compiler(std::make_shared<const text::Tokenizer>(small_vocab(true)));
   for (const Hostile& one : hostile()) {
     try {
-      const grammar::Program program = one.syntax == kGbnf ? grammar::parse_gbnf(one.text)
-                                                           : grammar::parse_regex(one.text);
+      const grammar::Program program =
+          one.syntax == kGbnf ? grammar::parse_gbnf(one.text) : grammar::parse_regex(one.text);
       if (program.work > std::max(one.most_work, size_t{1}) && !one.refused)
         report(__FILE__, __LINE__, cat(one.name, ": ", program.work, " steps"));
       CHECK(program.work > 0 && program.work <= grammar::kMaxCompileWork);
@@ -113,7 +115,8 @@ TEST(limits_of_hostile_texts) {
       if (one.refused) report(__FILE__, __LINE__, cat(one.name, ": expected an error"));
     } catch (const Error& error) {
       CHECK(error.code() == ErrorCode::kBadArgument);
-      if (!one.refused || std::string_view(error.what()).find(one.refused) == std::string_view::npos)
+      if (!one.refused ||
+          std::string_view(error.what()).find(one.refused) == std::string_view::npos)
         report(__FILE__, __LINE__, cat(one.name, ": ", error.what()));
     }
   }
@@ -130,13 +133,12 @@ TEST(limits_work_is_linear) {
   }
 }
 
-// Long texts of one byte each, whose every place is a state with an edge for each byte: without a limit,
-// the mask of a large vocabulary could fill the memory.
+// Long texts of one byte each, whose every place is a state with an edge for each byte: without a
+// limit, the mask of a large vocabulary could fill the memory.
 TEST(limits_of_states_in_one_mask) {
   constexpr uint8_t kBytes = 0x80;
   std::string text = "root ::= [A-Z]";
-  for (size_t byte = 1; byte < kBytes; ++byte)
-    text += cat(" | [", escaped_code(byte), "]{2000}");
+  for (size_t byte = 1; byte < kBytes; ++byte) text += cat(" | [", escaped_code(byte), "]{2000}");
   const grammar::Program program = grammar::parse_gbnf(text);
   CHECK_EQ(program.groups, size_t{128});
   grammar::States states(program);
@@ -158,7 +160,8 @@ TEST(limits_of_states_in_one_mask) {
   CHECK(judge(states, times("~", 2000)) == Verdict::kWhole);
 }
 
-// The first mask of a vocabulary takes what the vocabulary's tree is large, not what the text is long.
+// The first mask of a vocabulary takes what the vocabulary's tree is large, not what the text is
+// long.
 TEST(limits_of_ordinary_grammars_are_far) {
   for (const char* const regex : {"[^\"]{1,4000}", ".*", "(\\d{4}-\\d\\d\\n)+"}) {
     const grammar::Program program = grammar::parse_regex(regex);
