@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "grammar/grammar.h"
 
@@ -22,8 +23,10 @@ class Constraint {
   /// may, or where the text can be read in too many ways to tell.
   void mask(std::span<float> logits);
   /// Takes the token that was drawn; gives the bytes that it adds to the text.
-  std::string_view take(int32_t id) { return matcher_.take(id); }
-  /// Tokens were taken back: these are all that were drawn.
+  std::string_view take(int32_t id);
+  /// Tokens were taken back: these are all that were drawn. Takes time for those taken back alone,
+  /// but where the grammar has moved to a new automaton since, which it does after thousands of
+  /// states.
   void rewind(std::span<const int32_t> drawn);
   /// Whether the text is whole.
   bool complete() const { return matcher_.can_end(); }
@@ -34,6 +37,8 @@ class Constraint {
   std::shared_ptr<const grammar::Grammar> grammar_;
   bool trim_start_;
   grammar::Matcher matcher_;
+  size_t taken_ = 0;
+  std::vector<grammar::Matcher::Mark> marks_;  // before each of the last tokens
 };
 
 }  // namespace cria

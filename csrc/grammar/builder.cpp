@@ -4,7 +4,17 @@
 
 namespace cria::grammar {
 
+void Builder::spend(size_t steps) {
+  program_.work += steps;
+  if (program_.work > kMaxCompileWork)
+    source_.complain(source_.at(),
+                     cat("up to here it takes more than ", kMaxCompileWork,
+                         " steps of work to compile; expected fewer classes and rules, or smaller "
+                         "repetitions"));
+}
+
 uint32_t Builder::add(Node node) {
+  spend(kNodeWork);
   if (program_.nodes.size() == kMaxNodes)
     source_.complain(source_.at(),
                      cat("up to here it takes more than ", kMaxNodes,
@@ -49,6 +59,7 @@ Part Builder::text(std::string_view bytes) {
 //   [E1-EC EE EF] ──▶ [80-BF] ─────────┘
 //   [E0] ──▶ [A0-BF] ──────────────────┘ …
 Part Builder::character(const CharSet& set) {
+  spend(range_work(set.size()));
   const std::vector<CodeRange> ranges = set.ranges();
   if (ranges.back().last <= 0x7F) {
     ByteSet one;
@@ -61,6 +72,7 @@ Part Builder::character(const CharSet& set) {
   std::vector<std::pair<uint32_t, ByteSet>> heads;  // by the node after them
   std::unordered_map<uint32_t, size_t> head_of;
   const auto take = [&](std::span<const ByteRange> sequence) {
+    spend(kSequenceWork);
     uint32_t next = end;
     for (size_t i = sequence.size() - 1; i > 0; --i) {
       const auto [first, last] = sequence[i];
@@ -160,6 +172,7 @@ Part Builder::copies(Part part, uint32_t least, uint32_t most) {
 }
 
 uint32_t Builder::add_rule(std::string name, size_t seen_at) {
+  spend(kRuleWork);
   rules_.push_back({std::move(name), seen_at});
   return static_cast<uint32_t>(rules_.size() - 1);
 }

@@ -25,8 +25,16 @@ inline constexpr uint32_t kNoMost = UINT32_MAX;
 
 class Builder {
  public:
-  /// `source` outlives it: its errors say where the source is read.
-  explicit Builder(const Source& source) : source_(source) {}
+  /// `source` outlives it: its errors say where the source is read. Its bytes are the first steps
+  /// of the work that is counted.
+  explicit Builder(const Source& source) : source_(source) { spend(source.bytes()); }
+
+  /// Counts steps; throws kBadArgument with the place in the source where they are more than
+  /// kMaxCompileWork in all. What parts take is counted already; what sets of
+  /// characters take until they come here is not.
+  void spend(size_t steps);
+  /// The steps of adding so many ranges to a set of characters.
+  static size_t range_work(size_t ranges) { return kRangeWork * ranges; }
 
   // A part is used up by being made part of another.
 
@@ -49,6 +57,9 @@ class Builder {
   Program finish();
 
  private:
+  // Steps that it takes, with all passes of `finish`.
+  static constexpr size_t kNodeWork = 4, kRuleWork = 16, kRangeWork = 4, kSequenceWork = 8;
+
   struct Rule {
     std::string name;
     size_t seen_at;

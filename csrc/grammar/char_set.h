@@ -20,6 +20,8 @@ class CharSet {
   void add(const CharSet& other) {
     ranges_.insert(ranges_.end(), other.ranges_.begin(), other.ranges_.end());
   }
+  /// Ranges as they were added.
+  size_t size() const { return ranges_.size(); }
   /// All code points that are not in it.
   void negate();
 

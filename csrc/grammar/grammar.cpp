@@ -89,6 +89,7 @@ std::string_view Matcher::take(int32_t id) {
   std::string_view bytes = grammar_->trie().tokenizer().bytes_of(id);
   if (drop_space_ && bytes.starts_with(' ')) bytes.remove_prefix(1);
   drop_space_ = false;
+  found_->states.allow_work(kMaxWork);  // a text that is read again may make edges
   uint32_t state = state_;
   for (const char byte : bytes) state = found_->states.step(state, static_cast<uint8_t>(byte));
   if (state == kRefused)
@@ -103,6 +104,7 @@ void Matcher::keep_up() {
   if (found_ == grammar_->found_) return;
   state_ = grammar_->found_->states.import(found_->states, state_);
   found_ = grammar_->found_;
+  ++moves_;
 }
 
 std::shared_ptr<const Grammar> Compiler::compile(Syntax syntax, std::string_view text) {

@@ -77,6 +77,21 @@ class Matcher {
   const TokenMask& allowed();
   /// Takes a token that is allowed and ends nothing; gives what it adds to the text.
   std::string_view take(int32_t id);
+
+  /// A place that the text has come to. Good for this matcher and copies of it, while `moves`
+  /// stays.
+  struct Mark {
+    uint32_t state;
+    bool drop_space;
+  };
+  Mark mark() const { return {state_, drop_space_}; }
+  void go_back(Mark mark) {
+    state_ = mark.state;
+    drop_space_ = mark.drop_space;
+  }
+  /// How often `allowed` has moved to a new automaton, where marks of the old one mean nothing.
+  uint32_t moves() const { return moves_; }
+
   /// Whether the text so far is whole.
   bool can_end() const { return found_->states.can_end(state_); }
   /// Whether it is, and nothing may follow.
@@ -89,6 +104,7 @@ class Matcher {
   std::shared_ptr<const Grammar> grammar_;
   std::shared_ptr<Grammar::Found> found_;
   uint32_t state_;
+  uint32_t moves_ = 0;
   bool drop_space_;
 };
 

@@ -42,6 +42,7 @@ struct Program {
   std::vector<ByteSet> set_groups;      // [set]: the byte groups in it
   std::array<uint8_t, 256> group_of{};  // bytes that no set tells apart are one group
   size_t groups = 1;
+  size_t work = 0;  // that making it took, in steps; see kMaxCompileWork
 };
 
 // What a program may be. Beyond it: kBadArgument.
@@ -49,6 +50,9 @@ inline constexpr size_t kMaxNodes = size_t{1} << 19;
 inline constexpr size_t kMaxSets = 4096;          // of bytes, that differ
 inline constexpr size_t kMaxNesting = 10'000;     // of groups
 inline constexpr uint32_t kMaxRepeats = 100'000;  // of {m,n}
+/// What making a program may take, in steps of some nanoseconds each. They are counted, not timed:
+/// the same text is refused everywhere, or nowhere. See `Builder::spend`.
+inline constexpr size_t kMaxCompileWork = size_t{1} << 23;
 
 /// GBNF as llama.cpp defines it, but for token references (`<[123]>`), which are refused. Throws
 /// kBadArgument with line and column for what is no grammar, left recursion, an undefined rule, a

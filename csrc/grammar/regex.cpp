@@ -211,6 +211,7 @@ void Regex::parse_class_member(CharSet& set) {
   const bool range = source_.peek() == '-' && source_.peek(1) != ']';
   if (named) {
     if (range) source_.refuse("no range from a class");
+    builder_.spend(Builder::range_work(named->size()));
     return set.add(*named);
   }
   const uint32_t first = take();

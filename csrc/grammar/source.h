@@ -20,6 +20,7 @@ class Source {
   Source(const char* what, std::string_view text);
 
   size_t at() const { return at_; }
+  size_t bytes() const { return text_.size(); }
   bool done() const { return at_ == text_.size(); }
   /// The next byte; 0 at the end. A NUL in the text is a character like others: see `done`.
   char peek(size_t ahead = 0) const {

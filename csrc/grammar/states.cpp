@@ -13,13 +13,19 @@ constexpr size_t kFullEdges = size_t{1} << 20;
 constexpr size_t kFullWays = size_t{1} << 19;
 // Following a way costs as much time as looking at so many.
 constexpr size_t kFollowWork = 16;
+// … and a new state one for each pair of its edges, so that the memory they take has an end, too.
+constexpr size_t kEdgesPerStep = 2;
 constexpr size_t kFullFrames = size_t{1} << 17;
 
-[[noreturn]] void refuse_ambiguity() {
-  fail(ErrorCode::kBadArgument,
-       "the grammar is too ambiguous: the text so far, or with a token that "
-       "may follow, can be read in too many ways; expected a grammar with fewer: "
-       "repetitions inside of repetitions, and branches that begin alike, multiply them");
+constexpr const char* kRemedy =
+    "repetitions inside of repetitions, and branches that begin alike, multiply them";
+
+[[noreturn]] void refuse_ways() {
+  fail(
+      ErrorCode::kBadArgument,
+      "the grammar is too ambiguous: the text so far, or with a token that may follow, can be read "
+      "in more than ",
+      kMaxWays, " ways at once; expected a grammar with fewer: ", kRemedy);
 }
 
 uint64_t word_of(uint32_t node, uint32_t stack) {
@@ -27,6 +33,16 @@ uint64_t word_of(uint32_t node, uint32_t stack) {
 }
 
 }  // namespace
+
+void States::spend(size_t steps) {
+  if (work_ < steps)
+    fail(ErrorCode::kBadArgument,
+         "the grammar is too ambiguous or too large: which tokens may follow takes more than ",
+         allowed_,
+         " steps of work to find; expected a smaller grammar, or one with fewer ways at once: ",
+         kRemedy);
+  work_ -= steps;
+}
 
 States::States(const Program& program) : program_(program) {
   frames_.push_back({kNone, kNone});
@@ -45,8 +61,7 @@ bool States::full() const {
 uint32_t States::make_edge(uint32_t state, uint8_t group) {
   begin();
   const State from = states_[state];
-  if (work_ <= from.ways) refuse_ambiguity();
-  work_ -= from.ways;
+  spend(from.ways);
   for (size_t i = from.first_way; i < from.first_way + from.ways; ++i) {
     const Node& node = program_.nodes[ways_[i].node];
     if (program_.set_groups[node.arg][group]) follow({node.next, ways_[i].stack});
@@ -79,8 +94,7 @@ void States::follow(Way way) {
   while (!to_follow_.empty()) {
     const Way next = to_follow_.back();
     to_follow_.pop_back();
-    if (work_ < kFollowWork) refuse_ambiguity();
-    work_ -= kFollowWork;
+    spend(kFollowWork);
     if (seen_.add(word_of(next.node, next.stack))) follow_one(next);
   }
 }
@@ -89,7 +103,7 @@ void States::follow_one(Way way) {
   const Node& node = program_.nodes[way.node];
   switch (node.op) {
     case Op::kBytes:
-      if (made_.size() == kMaxWays) refuse_ambiguity();
+      if (made_.size() == kMaxWays) refuse_ways();
       made_.push_back(way);
       break;
     case Op::kSplit:
@@ -125,6 +139,7 @@ uint32_t States::keep() {
     return states_[id].can_end == made_can_end_ && std::ranges::equal(ways(id), made_);
   });
   if (known != kNone) return known;
+  spend(program_.groups / kEdgesPerStep);
   states_.push_back({ways_.size(), made_.size(), made_can_end_});
   ways_.insert(ways_.end(), made_.begin(), made_.end());
   edges_.resize(states_.size() * program_.groups, kNone);

@@ -26,9 +26,9 @@ namespace cria::grammar {
 /// The state that nothing leads out of.
 inline constexpr uint32_t kRefused = 0;
 
-/// What may be done for one token, in ways looked at: some tens of milliseconds, hundreds of times
-/// what it usually takes.
-inline constexpr size_t kMaxWork = size_t{1} << 21;
+/// What may be done for one token, in steps: a way looked at is one. Some tens of milliseconds,
+/// hundreds of times what it usually takes.
+inline constexpr size_t kMaxWork = size_t{1} << 22;
 /// A state has no more ways. Beyond it: kBadArgument.
 inline constexpr size_t kMaxWays = size_t{1} << 14;
 
@@ -49,8 +49,10 @@ class States {
   /// Whether some byte may follow.
   bool can_go_on(uint32_t state) const { return states_[state].ways > 0; }
 
-  /// How much may be done before `step` throws, from now on, in ways looked at.
-  void allow_work(size_t ways) { work_ = ways; }
+  /// How much may be done before `step` throws, from now on, in steps.
+  void allow_work(size_t steps) { work_ = allowed_ = steps; }
+  /// How much of it is left.
+  size_t work_left() const { return work_; }
   /// Whether so much is kept that it is time for a new one.
   bool full() const;
   /// The state of `other`, an automaton of the same program, as one of this.
@@ -77,6 +79,7 @@ class States {
   std::span<const Way> ways(uint32_t state) const {
     return std::span(ways_).subspan(states_[state].first_way, states_[state].ways);
   }
+  void spend(size_t steps);
   uint32_t make_edge(uint32_t state, uint8_t group);
   uint32_t push(uint32_t node, uint32_t parent);
   void begin();
@@ -92,6 +95,7 @@ class States {
   std::vector<uint32_t> edges_;  // [state × group]; kNone: not looked for yet
   IdTable state_ids_;
   uint32_t initial_ = 0;
+  size_t allowed_ = kMaxWork;
   size_t work_ = kMaxWork;
 
   // The state that is being made:

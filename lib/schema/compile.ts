@@ -1,7 +1,7 @@
 /** JSON Schema to a grammar: each conjunction of schemas becomes a rule, found from the root on. */
 
 import { CriaError } from '../errors.js'
-import type { ArrayCase, Case } from './cases.js'
+import type { ArrayCase, Bound, Case, NumberCase } from './cases.js'
 import { type All, combine, pathOf, SchemaDocument } from './document.js'
 import { alt, type Expr, Grammar, nothing, optional, repeat, seq, text } from './gbnf.js'
 import { comma, literalsExpr } from './literals.js'
@@ -30,6 +30,8 @@ export interface CompileOptions extends Partial<SchemaLimits> {
 export interface CompiledSchema {
   /** Rules for llama.cpp's GBNF, `root` the first. */
   readonly gbnf: string
+  /** Elementary steps that it took; at most `steps` of the limits. */
+  readonly steps: number
 }
 
 /** Throws ERR_CRIA_UNSUPPORTED or ERR_CRIA_BAD_ARGUMENT with the place in the schema. */
@@ -43,7 +45,15 @@ export function compileSchema(schema: unknown, options: CompileOptions = {}): Co
     if (error instanceof CriaError) throw error
     throw invalid('', `it cannot be read: ${String(error).slice(0, 200)}`)
   }
-  return { gbnf: new Compiler(new SchemaDocument(copy), limits, open).compile() }
+  return new Compiler(new SchemaDocument(copy), limits, open).compile()
+}
+
+/** The same for numbers that are written alike. */
+function numberName({ integer, low, high, power }: NumberCase): string {
+  const bound = (of: Bound | undefined, sign: string) =>
+    of ? ` ${sign}${of.exclusive ? '' : '='}${of.value}` : ''
+  const step = power === undefined ? '' : ` 1e${power}`
+  return `${integer ? 'integer' : 'number'}${bound(low, '>')}${bound(high, '<')}${step}`
 }
 
 class Compiler {
@@ -69,7 +79,7 @@ class Compiler {
     })
   }
 
-  compile(): string {
+  compile(): CompiledSchema {
     const { root } = this.#values.document
     this.#ruleOf(combine([root]))
     for (let next = this.#queue.pop(); next; next = this.#queue.pop()) {
@@ -77,7 +87,7 @@ class Compiler {
     }
     const gbnf = this.#grammar.print()
     if (gbnf === undefined) throw unsatisfiable('', 'no value satisfies it')
-    return gbnf
+    return { gbnf, steps: this.#budget.spent }
   }
 
   /** The rule of values that satisfy all; its expression is found later, so that nothing nests. */
@@ -110,10 +120,7 @@ class Compiler {
   #caseExpr(found: Exclude<Case, { kind: 'literal' }>, path: string): Expr {
     switch (found.kind) {
       case 'number':
-        if (found.low || found.high || found.power !== undefined) return numberExpr(found, path)
-        return this.#grammar.shared(found.integer ? 'integer' : 'number', () =>
-          numberExpr(found, path)
-        )
+        return this.#grammar.shared(numberName(found), () => numberExpr(found, path))
       case 'string':
         return this.#texts.string(found, path)
       case 'array':

@@ -1,5 +1,6 @@
 /** A schema document: its places, and what `$ref` means at each. */
 import { cannot, invalid } from './problem.js'
+import type { Condition } from './regex.js'
 import { isArray, isObject, type Json, type JsonObject, pointerToken } from './snapshot.js'
 
 /** One place of the document. Places are the same where their values are the same object. */
@@ -26,6 +27,8 @@ const mapKeywords = ['$defs', 'definitions', 'properties', 'patternProperties']
 
 export class SchemaDocument {
   readonly root: Place
+  /** What patterns say, by their source: the same one is parsed once, and is the same object. */
+  readonly patterns = new Map<string, readonly Condition[]>()
   readonly #places = new Map<Json, Place>()
   readonly #anchors = new Map<Place, ReadonlyMap<string, Place>>()
   #ids = 0
@@ -131,16 +134,15 @@ export class SchemaDocument {
   }
 }
 
+const paths = new WeakMap<Place, string>()
+
 /** As a JSON pointer, a URI fragment. */
 export function pathOf(place: Place): string {
-  const tokens: string[] = []
-  for (let at: Place | undefined = place; at?.parent; at = at.parent) {
-    tokens.push(pointerToken(at.token))
-  }
-  return `#${tokens
-    .reverse()
-    .map((token) => `/${token}`)
-    .join('')}`
+  const known = paths.get(place)
+  if (known !== undefined) return known
+  const path = place.parent ? `${pathOf(place.parent)}/${pointerToken(place.token)}` : '#'
+  paths.set(place, path)
+  return path
 }
 
 export function combine(...sets: readonly All[]): All {

@@ -235,7 +235,7 @@ function prune(expr: Expr, rules: ReadonlySet<string>): Expr {
 function print(expr: Expr, top = false): string {
   switch (expr.kind) {
     case 'text':
-      return `"${[...expr.text].map(escapeInText).join('')}"`
+      return `"${expr.text.replace(toEscape, escapeInText)}"`
     case 'chars':
       return `[${expr.set.map(printRange).join('')}]`
     case 'rule':
@@ -261,10 +261,11 @@ function count(min: number, max: number): string {
   return min === max ? `{${min}}` : `{${min},${max}}`
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is escaped
+const toEscape = /["\\\x00-\x1f\x7f]/g
+
 function escapeInText(char: string): string {
-  if (char === '"' || char === '\\') return `\\${char}`
-  const code = char.codePointAt(0) as number
-  return code < 0x20 || code === 0x7f ? escapeCode(code) : char
+  return char === '"' || char === '\\' ? `\\${char}` : escapeCode(char.charCodeAt(0))
 }
 
 function printRange([from, to]: readonly [number, number]): string {

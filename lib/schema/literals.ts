@@ -77,7 +77,9 @@ function shared(texts: readonly string[], from: number, to: number, at: number):
 }
 
 function spelled(whole: string, from: number, to: number): Expr {
-  const parts = whole.slice(from, to).split(gap)
+  const part = whole.slice(from, to)
+  if (!part.includes(gap)) return text(part)
+  const parts = part.split(gap)
   return seq(...parts.flatMap((part, i) => (i === 0 ? [text(part)] : [space, text(part)])))
 }
 

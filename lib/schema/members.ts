@@ -3,7 +3,6 @@
  * patternProperties and additionalProperties allow.
  */
 import { memberOf } from './admits.js'
-import { product } from './automaton.js'
 import type { ObjectCase } from './cases.js'
 import { type All, combine } from './document.js'
 import { alt, type Expr, type Grammar, nothing, optional, repeat, seq, text } from './gbnf.js'
@@ -89,7 +88,7 @@ export class Members {
           negated: condition.negated === ((chosen >> i) % 2 === 1)
         }))
         const of = { ...keys, conditions: [...keys.conditions, ...unnamed, ...conditions] }
-        if (!product(of.conditions, of.min, of.max, this.#in.values.budget, path)) return nothing
+        if (!this.#in.texts.isPossible(of, path)) return nothing
         return seq(this.#in.texts.string(of, path), colon, this.#in.ruleOf(all))
       })
     )

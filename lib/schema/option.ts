@@ -15,6 +15,7 @@ export interface PreparedSchema {
 }
 
 const maxKept = 64
+const maxKeyLength = 2 ** 20
 
 /** Grammars by what the schema says, so that one that was changed since is compiled again. */
 const kept = new Map<string, string>()
@@ -49,9 +50,10 @@ function compileOnce(schema: unknown): string {
 /** Undefined for what is too large to keep, or wrong: then compiling says how. */
 function keyOf(schema: unknown): string | undefined {
   try {
-    const json = snapshot(schema, { ...defaultLimits, values: 10_000 })
+    const json = snapshot(schema, defaultLimits)
     const asArrays = (_: string, value: Json) => (value instanceof Map ? [{}, ...value] : value)
-    return JSON.stringify(json, asArrays)
+    const key = JSON.stringify(json, asArrays)
+    return key.length <= maxKeyLength ? key : undefined
   } catch {
     return undefined
   }

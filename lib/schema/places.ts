@@ -85,15 +85,23 @@ function strings(schema: Schema): Case[] {
   const conditions: Condition[] = []
   const pattern = keywords.get('pattern')
   if (typeof pattern === 'string') {
-    conditions.push(...parsePattern(pattern, `${pathOf(place)}/pattern`))
+    conditions.push(...conditionsOf(schema, pattern, `${pathOf(place)}/pattern`))
   }
   const format = keywords.get('format')
   if (typeof format === 'string') {
     const path = `${pathOf(place)}/format`
-    conditions.push(...parsePattern(formatPattern(format, path), path))
+    conditions.push(...conditionsOf(schema, formatPattern(format, path), path))
   }
   const found: StringCase = { ...anyString, min, max, conditions }
   return min > max ? [] : [found]
+}
+
+function conditionsOf({ document }: Schema, source: string, path: string): readonly Condition[] {
+  const known = document.patterns.get(source)
+  if (known) return known
+  const conditions = parsePattern(source, path)
+  document.patterns.set(source, conditions)
+  return conditions
 }
 
 function arrays(schema: Schema): Case[] {
@@ -165,12 +173,13 @@ function objects(schema: Schema): Case[] {
   return found.min > found.max ? [] : [found]
 }
 
-function patternsOf({ document, place, keywords }: Schema) {
+function patternsOf(schema: Schema) {
+  const { document, place, keywords } = schema
   const given = keywords.get('patternProperties')
   if (!isObject(given)) return []
   return [...given.keys()].map((source) => {
     const path = `${pathOf(place)}/patternProperties`
-    const [condition, ...more] = parsePattern(source, path)
+    const [condition, ...more] = conditionsOf(schema, source, path)
     if (!condition || more.length > 0) {
       throw cannot(path, 'a look-ahead in the name of a pattern', 'write it without one')
     }

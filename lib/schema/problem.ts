@@ -27,15 +27,28 @@ export const defaultLimits: SchemaLimits = {
 export class Budget {
   readonly limits: SchemaLimits
   #left: number
+  #path = ''
 
   constructor(limits: SchemaLimits) {
     this.limits = limits
     this.#left = limits.steps
   }
 
+  /** Where `path` is empty, the work is for the place that was named last. */
   spend(steps: number, path: string): void {
+    if (path !== '') this.#path = path
     this.#left -= steps
-    if (this.#left < 0) throw tooComplex(path, 'more work than a schema may take')
+    if (this.#left < 0) {
+      throw tooComplex(
+        this.#path,
+        `compiling it takes more than ${this.limits.steps} steps of work`
+      )
+    }
+  }
+
+  /** Steps that were taken. */
+  get spent(): number {
+    return this.limits.steps - this.#left
   }
 }
 

@@ -56,10 +56,10 @@ export function snapshot(root: unknown, limits: SchemaLimits): Json {
   const open = new Set<object>() // what encloses the value, to tell a circle
   const done = new Map<object, Json>()
   let left = limits.values
-  const path = () => `#${frames.map(({ key }) => key).join('/')}`
+  const path = () => `#${frames.map(({ key }) => pointerToken(key)).join('/')}`
   const enter = (value: unknown, key: string): Json | undefined => {
     left--
-    if (left < 0) throw tooComplex(path(), `more than ${limits.values} values`)
+    if (left < 0) throw tooComplex(path(), `it has more than ${limits.values} values`)
     if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
     if (typeof value === 'number' && Number.isFinite(value)) return value
     if (typeof value !== 'object') {
@@ -71,7 +71,7 @@ export function snapshot(root: unknown, limits: SchemaLimits): Json {
     if (frames.length >= limits.depth) {
       throw tooComplex(path(), `nested deeper than ${limits.depth}`)
     }
-    frames.push(frameOf(value, key, left))
+    frames.push(frameOf(value, key, left, path))
     open.add(value)
     return undefined
   }
@@ -94,7 +94,7 @@ export function snapshot(root: unknown, limits: SchemaLimits): Json {
       frame.next++
       continue
     }
-    const copy = enter(value, pointerToken(key))
+    const copy = enter(value, key)
     if (copy !== undefined) put(frame, copy)
   }
 }
@@ -105,16 +105,21 @@ function put(frame: Frame, value: Json): void {
   frame.next++
 }
 
-function frameOf(source: object, key: string, most: number): Frame {
-  const name = JSON.stringify(key)
+function frameOf(source: object, key: string, most: number, path: () => string): Frame {
   if (Array.isArray(source)) {
     const { length } = source
-    if (length > most) throw tooComplex('', `${name} is an array of ${length}`)
+    if (length > most) {
+      const what = `an array of ${length} values, where ${most} are left of those that it may have`
+      throw tooComplex(`${path()}/${pointerToken(key)}`, what)
+    }
     return { source, key, keys: undefined, length, into: [], next: 0 }
   }
   const proto: unknown = Object.getPrototypeOf(source)
   if (proto !== null && Object.getPrototypeOf(proto) !== null) {
-    throw invalid('', `${name} is an object of a class, where plain JSON is expected`)
+    throw invalid(
+      path(),
+      `${JSON.stringify(key)} is an object of a class, where plain JSON is expected`
+    )
   }
   const keys = Object.keys(source)
   return { source, key, keys, length: keys.length, into: new Map(), next: 0 }

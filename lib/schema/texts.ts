@@ -38,15 +38,53 @@ const plain = complement(mustEscape)
 export class Texts {
   readonly #grammar: Grammar
   readonly #budget: Budget
+  /** By their conditions: fields of the same pattern or format share one rule. */
+  readonly #strings = new Map<string, Expr>()
+  readonly #automata = new Map<string, Dfa | undefined>()
+  readonly #regexIds = new Map<Regex, number>()
 
   constructor(grammar: Grammar, budget: Budget) {
     this.#grammar = grammar
     this.#budget = budget
   }
 
-  string({ conditions, min, max }: StringCase, path: string): Expr {
-    if (conditions.length === 0)
-      return seq(quote, this.#grammar.times(this.#any(), min, max), quote)
+  string(found: StringCase, path: string): Expr {
+    if (found.conditions.length === 0) {
+      return seq(quote, this.#grammar.times(this.#any(), found.min, found.max), quote)
+    }
+    const key = this.#keyOf(found)
+    const known = this.#strings.get(key)
+    if (known) return known
+    const made = this.#satisfying(found, path)
+    const shared = made === nothing ? made : this.#grammar.rule('string', made)
+    this.#strings.set(key, shared)
+    return shared
+  }
+
+  /** Whether there is a string that satisfies all. */
+  isPossible(found: StringCase, path: string): boolean {
+    return this.#automatonOf(found, path) !== undefined
+  }
+
+  #keyOf({ conditions, min, max }: StringCase): string {
+    const ids = conditions.map(({ regex, negated }) => {
+      const id = this.#regexIds.get(regex) ?? this.#regexIds.size
+      this.#regexIds.set(regex, id)
+      return negated ? `-${id}` : `+${id}`
+    })
+    return `${min},${max}${ids.join('')}`
+  }
+
+  #automatonOf(found: StringCase, path: string): Dfa | undefined {
+    const key = this.#keyOf(found)
+    if (this.#automata.has(key)) return this.#automata.get(key)
+    const dfa = product(found.conditions, found.min, found.max, this.#budget, path)
+    this.#automata.set(key, dfa)
+    return dfa
+  }
+
+  #satisfying(found: StringCase, path: string): Expr {
+    const { conditions, min, max } = found
     const [only] = conditions
     if (only && conditions.length === 1 && !only.negated && min === 0 && max === unlimited) {
       return seq(quote, this.#regex(only.regex), quote)
@@ -56,7 +94,7 @@ export class Texts {
       const [least, most] = [Math.max(min, same.min), Math.min(max, same.max)]
       return seq(quote, this.#grammar.times(this.#one(same.set), least, most), quote)
     }
-    const dfa = product(conditions, min, max, this.#budget, path)
+    const dfa = this.#automatonOf(found, path)
     return dfa ? seq(quote, this.#automaton(dfa), quote) : nothing
   }
 
@@ -84,7 +122,7 @@ export class Texts {
         this.#budget.spend(1, '')
         const char = name[at]
         if (char === undefined) whole = true
-        else branches.set(char, [...(branches.get(char) ?? []), name])
+        else if (!branches.get(char)?.push(name)) branches.set(char, [name])
       }
       const options: Expr[] = whole ? [] : [quote]
       const seen = union(

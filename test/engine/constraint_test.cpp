@@ -1,7 +1,9 @@
 // Requests that are held to a grammar, on the engine's thread.
 #include "engine/constraint.h"
 
+#include <algorithm>
 #include <cmath>
+#include <random>
 
 #include "engine/engine.h"
 #include "model/tiny_llama.h"
@@ -59,6 +61,41 @@ TEST(constraint_keeps_logits_of_what_may_come) {
   constraint.mask(logits);
   for (const int32_t id : open_ids(logits))
     CHECK_EQ(logits[static_cast<size_t>(id)], before[static_cast<size_t>(id)]);
+}
+
+// Tokens that are taken back leave a constraint as one that never took them: within an automaton,
+// across a move to a new one, and as far back as the first token, which may have dropped a space.
+TEST(constraint_rewinds) {
+  const auto words = tokenizer();
+  grammar::Compiler compiler(words);
+  const auto nested =
+      compiler.compile(grammar::Syntax::kGbnf,
+                       "root ::= pair+\npair ::= \"a\" pair* \"b\" | \"c\" pair* \"d\" | \" \"");
+  const auto may_come = [&](Constraint& constraint) {
+    std::vector<float> logits(static_cast<size_t>(words->size()), 1.0f);
+    constraint.mask(logits);
+    return open_ids(logits);
+  };
+  std::mt19937 random(7);
+  for (const bool trim_start : {false, true}) {
+    Constraint constraint(nested, trim_start);
+    Ids drawn;
+    for (int round = 0; round < 400; ++round) {
+      for (size_t n = random() % 24; n > 0; --n) {
+        Ids ids = may_come(constraint);
+        std::erase_if(ids, [&](int32_t id) { return words->is_end_of_generation(id); });
+        drawn.push_back(ids[random() % ids.size()]);
+        constraint.take(drawn.back());
+      }
+      const size_t back = round % 50 == 49 ? drawn.size() : random() % (round % 10 == 9 ? 100 : 8);
+      drawn.resize(drawn.size() - std::min(back, drawn.size()));
+      constraint.rewind(drawn);
+      Constraint fresh(nested, trim_start);
+      for (const int32_t id : drawn) fresh.take(id);
+      CHECK_EQ(constraint.complete(), fresh.complete());
+      CHECK_EQ(shown(may_come(constraint)), shown(may_come(fresh)));
+    }
+  }
 }
 
 TEST(constraint_without_a_token_is_an_error) {

@@ -7,16 +7,6 @@ using namespace cria;
 using namespace cria::test;
 using grammar::parse_gbnf;
 
-namespace {
-
-std::string times(std::string_view part, size_t count) {
-  std::string out;
-  for (size_t i = 0; i < count; ++i) out += part;
-  return out;
-}
-
-}  // namespace
-
 TEST(gbnf_texts_and_sequences) {
   CHECK_TEXTS(parse_gbnf("root ::= \"ab\" \"c\""), Texts({"abc"}),
               Texts({"", "ab", "abcd", "abd"}));

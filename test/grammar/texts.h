@@ -39,6 +39,13 @@ inline void check_texts(const grammar::Program& program, const std::vector<std::
 
 using Texts = std::vector<std::string>;
 
+inline std::string times(std::string_view part, size_t count) {
+  std::string all;
+  all.reserve(part.size() * count);
+  for (size_t i = 0; i < count; ++i) all += part;
+  return all;
+}
+
 }  // namespace cria::test
 
 #define CHECK_TEXTS(program, whole, other) \
