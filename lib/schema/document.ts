@@ -148,10 +148,12 @@ export function pathOf(place: Place): string {
 export function combine(...sets: readonly All[]): All {
   const byId = new Map<number, Place>()
   for (const set of sets) {
-    for (const place of set) if (place.value !== true) byId.set(place.id, place)
+    for (const place of set) if (!saysNothing(place.value)) byId.set(place.id, place)
   }
   return [...byId.values()].sort((a, b) => a.id - b.id)
 }
+
+const saysNothing = (value: Json) => value === true || (isObject(value) && value.size === 0)
 
 /** An `$id` that begins a resource of its own: not draft 7's way to spell an anchor. */
 function idOf(value: Json): string | undefined {

@@ -73,6 +73,8 @@ export class Values {
   #find(schema: Schema, path: string): readonly Case[] {
     const { document, place, keywords } = schema
     this.budget.spend(1, path)
+    const listed = this.#listed(schema)
+    if (listed && keywords.size === 1) return listed // the usual branch that is told by its value
     let found: readonly Case[] = ownCases(schema)
     const ref = keywords.get('$ref')
     if (typeof ref === 'string') {
@@ -83,7 +85,6 @@ export class Values {
       return isArray(list) ? list.map((_, i) => document.child(place, keyword, i)) : []
     }
     for (const part of children('allOf')) found = this.#meetAll(found, this.#casesAt(part), path)
-    const listed = this.#listed(schema)
     if (listed) found = this.#meetAll(listed, found, path)
     const any = children('anyOf')
     if (any.length > 0) {
