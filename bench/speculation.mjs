@@ -88,7 +88,7 @@ async function textsOf(model) {
   return [
     { name: 'fresh', prompt: 'One day a little girl found' },
     { name: 'retold', prompt: `${story}\n\n${story.slice(0, story.length / 3)}` },
-    { name: 'repeated', prompt: SENTENCE.repeat(8) },
+    { name: 'repeated', prompt: SENTENCE.repeat(8) + SENTENCE.slice(0, 30) },
     { name: 'records', prompt: 'The children of the village:', schema: RECORDS }
   ]
 }
