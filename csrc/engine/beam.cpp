@@ -3,22 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/task.h"
 #include "sampling/candidates.h"
-#include "sampling/numbers.h"
 
 namespace cria {
 
 double BeamSearch::score(double total, size_t tokens) const {
   return total / std::pow(static_cast<double>(std::max<size_t>(1, tokens)), penalty_);
-}
-
-double log_sum_exp(std::span<const float> logits) {
-  double most = -std::numeric_limits<double>::infinity(), sum = 0;
-  for (const float logit : logits)
-    if (possible(logit)) most = std::max<double>(most, logit);
-  for (const float logit : logits)
-    if (possible(logit)) sum += portable_exp(logit - most);
-  return most + portable_log(sum);
 }
 
 std::vector<BeamChoice> BeamSearch::offer(size_t beam, double total, std::span<float> logits,
@@ -51,6 +42,13 @@ void BeamSearch::end(BeamEnding ending) {
 
 bool BeamSearch::may_improve(double total, size_t tokens) const {
   return endings_.size() < beams() || score(total, tokens) > endings_.back().text.score;
+}
+
+Error no_room_for_beams(const Task& search) {
+  return {ErrorCode::kOutOfMemory,
+          cat("beams: the KV cache has no room for ", search.request->beams,
+              " beams of this prompt and length; ask for fewer, give a smaller maxTokens, or load "
+              "with more sequences")};
 }
 
 }  // namespace cria

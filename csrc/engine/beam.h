@@ -72,9 +72,6 @@ class BeamSearch {
   std::vector<BeamEnding> endings_;  // by falling score
 };
 
-/// The logarithm of the sum of the exponentials of what is a number.
-double log_sum_exp(std::span<const float> logits);
-
 /// A request's search and the tasks that its beams are.
 struct BeamGroup {
   explicit BeamGroup(const Request& request) : search(request.beams, request.length_penalty) {}
@@ -92,5 +89,8 @@ struct Beam {
   std::string text;                 // so far, as far as it is certain
   std::optional<Error> failure;     // of the search, at its prompt
 };
+
+/// What a search ends with where the pages there are do not suffice for its beams.
+Error no_room_for_beams(const Task& search);
 
 }  // namespace cria

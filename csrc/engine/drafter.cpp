@@ -21,8 +21,7 @@ Sampling plain(Sampling sampling) {
 
 }  // namespace
 
-Drafter::Line::Line(const Sampling& wanted, uint64_t task)
-    : serial(task), sampling(plain(wanted)), sampler(sampling) {}
+Drafter::Line::Line(const Sampling& wanted) : sampling(plain(wanted)), sampler(sampling) {}
 
 Drafter::Drafter(LoadedModel& model, double share)
     : model_(model),
@@ -52,7 +51,7 @@ void Drafter::keep_only(std::span<Task* const> tasks) {
 Drafter::Line& Drafter::line_of(const Task& task) {
   std::unique_ptr<Line>& line = lines_[task.serial];
   if (!line) {
-    line = std::make_unique<Line>(task.request->sampling, task.serial);
+    line = std::make_unique<Line>(task.request->sampling);
     cache_.open(line->kv, task.request->cache_key);
   }
   return *line;

@@ -55,10 +55,9 @@ class Drafter {
  private:
   /// A task's text here.
   struct Line {
-    Line(const Sampling& wanted, uint64_t serial);
+    explicit Line(const Sampling& wanted);
 
-    uint64_t serial;          // of the task
-    const Sampling sampling;  // of it, the stages that look at more than the logits left out
+    const Sampling sampling;  // of the task, the stages that look at more than the logits left out
     Sampler sampler;
     PageTable kv;
     std::vector<int32_t> tokens;           // the task's and then guesses
@@ -83,7 +82,7 @@ class Drafter {
   const double share_;
   bool failed_ = false;
   PagedCache cache_;
-  std::unordered_map<uint64_t, std::unique_ptr<Line>> lines_;
+  std::unordered_map<uint64_t, std::unique_ptr<Line>> lines_;  // by the serial of the task
   StepCost cost_;
   std::vector<float> logits_;  // [kMaxRunning × V]
   std::vector<float> raw_;     // [V]

@@ -8,9 +8,10 @@
 namespace cria {
 namespace {
 
-/// A beam that was continued by a token, and what became of its text.
+/// What becomes of a beam's text by a choice.
 struct Continued {
   BeamChoice choice;
+  std::vector<int32_t> tokens;  // without the prompt
   TextStream text;
   std::optional<Constraint> constraint;
   std::string said;
@@ -32,16 +33,16 @@ class Round {
     if (beams_.empty()) beams_.push_back(&lead);
   }
 
-  /// Ends the texts that end, and has the likeliest others go on. False where the search is over.
-  bool run();
-  /// The pages there are do not suffice.
-  bool starved() const { return starved_; }
+  enum class Outcome { kGoesOn, kOver, kStarved };  // kStarved: for want of pages
+  /// Ends the texts that end, and has the likeliest others go on.
+  Outcome run();
 
  private:
   std::vector<BeamChoice> choices() const;
-  Continued continued(const BeamChoice& choice) const;
-  void end_with_token(const BeamChoice& choice);
-  void end(const Task& parent, Continued text);
+  Continued text_of(const BeamChoice& choice) const;
+  Continued ended_by(const BeamChoice& choice) const;
+  Continued continued_by(const BeamChoice& choice) const;
+  void end(Continued text);
   void go_on(std::vector<Continued> texts);
   Task* child_of(Task& parent, bool last);
 
@@ -56,44 +57,60 @@ class Round {
   bool starved_ = false;
 };
 
-bool Round::run() {
+Round::Outcome Round::run() {
   const std::vector<BeamChoice> choices = this->choices();
   std::vector<Continued> going;
   for (size_t i = 0; i < choices.size() && going.size() < search_.beams(); ++i) {
     if (tokenizer_.is_end_of_generation(choices[i].id)) {
       // One that no beam would go on with says nothing of how good it is to end here.
-      if (i < search_.beams()) end_with_token(choices[i]);
+      if (i < search_.beams()) end(ended_by(choices[i]));
       continue;
     }
-    Continued text = continued(choices[i]);
+    Continued text = continued_by(choices[i]);
     if (text.ended)
-      end(*beams_[choices[i].beam], std::move(text));
+      end(std::move(text));
     else
       going.push_back(std::move(text));
   }
-  if (going.empty() || !search_.may_improve(going.front().choice.total, length())) return false;
+  if (going.empty() || !search_.may_improve(going.front().choice.total, length()))
+    return Outcome::kOver;
   go_on(std::move(going));
-  return true;
+  return starved_ ? Outcome::kStarved : Outcome::kGoesOn;
 }
 
 std::vector<BeamChoice> Round::choices() const {
   std::vector<BeamChoice> all;
-  for (size_t i = 0; i < beams_.size(); ++i)
-    for (BeamChoice choice : beams_[i]->beam->choices) {
-      choice.beam = i;
-      all.push_back(choice);
-    }
+  for (const Task* beam : beams_)
+    all.insert(all.end(), beam->beam->choices.begin(), beam->beam->choices.end());
   return search_.best(std::move(all));
 }
 
-Continued Round::continued(const BeamChoice& choice) const {
+/// The beam's text, before the choice is part of it.
+Continued Round::text_of(const BeamChoice& choice) const {
+  const Task& parent = *beams_[choice.beam];
+  return {choice,
+          {parent.tokens.begin() + parent.prompt_tokens, parent.tokens.end()},
+          parent.text,
+          parent.constraint,
+          parent.beam->text,
+          parent.logprobs};
+}
+
+/// The text ends with a token that is no part of it.
+Continued Round::ended_by(const BeamChoice& choice) const {
+  Continued text = text_of(choice);
+  text.text.flush(text.said);
+  text.stopped = text.ended = true;
+  return text;
+}
+
+Continued Round::continued_by(const BeamChoice& choice) const {
   const Task& parent = *beams_[choice.beam];
   const Request& request = *parent.request;
-  Continued next{choice, parent.text, parent.constraint, parent.beam->text, parent.logprobs};
-  if (request.logprobs >= 0) {
-    std::vector<float> logits = parent.beam->logits;
-    next.logprobs.push_back(token_logprob(logits, choice.id, request.logprobs));
-  }
+  Continued next = text_of(choice);
+  next.tokens.push_back(choice.id);
+  if (request.logprobs >= 0)
+    next.logprobs.push_back(token_logprob(parent.beam->logits, choice.id, request.logprobs));
   const TextStream::Pushed pushed =
       next.constraint ? next.text.push(next.constraint->take(choice.id), next.said)
                       : next.text.push(choice.id, next.said);
@@ -106,25 +123,9 @@ Continued Round::continued(const BeamChoice& choice) const {
   return next;
 }
 
-/// The text ends with a token that is no part of it.
-void Round::end_with_token(const BeamChoice& choice) {
-  const Task& parent = *beams_[choice.beam];
+void Round::end(Continued text) {
   BeamEnding ending;
-  ending.text.tokens.assign(parent.tokens.begin() + parent.prompt_tokens, parent.tokens.end());
-  ending.text.text = parent.beam->text;
-  TextStream text = parent.text;
-  text.flush(ending.text.text);
-  ending.text.score = search_.score(choice.total, length());
-  ending.text.stopped = true;
-  if (parent.constraint) ending.text.grammar_complete = parent.constraint->complete();
-  ending.logprobs = parent.logprobs;
-  search_.end(std::move(ending));
-}
-
-void Round::end(const Task& parent, Continued text) {
-  BeamEnding ending;
-  ending.text.tokens.assign(parent.tokens.begin() + parent.prompt_tokens, parent.tokens.end());
-  ending.text.tokens.push_back(text.choice.id);
+  ending.text.tokens = std::move(text.tokens);
   ending.text.text = std::move(text.said);
   ending.text.score = search_.score(text.choice.total, length());
   ending.text.stopped = text.stopped;
@@ -173,8 +174,8 @@ Task* Round::child_of(Task& parent, bool last) {
 }  // namespace
 
 /// A row of a beam, or of the prompt that they all begin with.
-void Engine::offer(Task& task, std::span<float> logits) {
-  Task& lead = task.lead ? *task.lead : task;
+void Engine::offer(Task& task, std::span<float> logits, std::vector<Task*>& searches) {
+  Task& lead = task.whole();
   Beam& beam = *task.beam;
   try {
     if (task.request->logprobs >= 0) beam.logits.assign(logits.begin(), logits.end());
@@ -184,17 +185,19 @@ void Engine::offer(Task& task, std::span<float> logits) {
     if (!std::isfinite(all))
       fail(ErrorCode::kBackend, "the logits are not finite numbers; the model file may be damaged");
     if (task.constraint) task.constraint->mask(logits);
-    beam.choices = lead.group->search.offer(0, beam.total, logits, all);
+    const std::vector<Task*>& beams = lead.group->beams;
+    const auto index = static_cast<size_t>(std::ranges::find(beams, &task) - beams.begin());
+    beam.choices = lead.group->search.offer(index, beam.total, logits, all);
     beam.offered = true;
   } catch (const Error& error) {
     lead.beam->failure = error;
   }
-  if (std::ranges::find(searches_, &lead) == searches_.end()) searches_.push_back(&lead);
+  if (std::ranges::find(searches, &lead) == searches.end()) searches.push_back(&lead);
 }
 
 /// After all rows of the step are drawn, for a fork may send others back.
-void Engine::advance_searches(StepRecord& record) {
-  for (Task* lead : std::exchange(searches_, {})) {
+void Engine::advance(const std::vector<Task*>& searches, StepRecord& record) {
+  for (Task* lead : searches) {
     if (lead->beam->failure) {
       finish(lead, FinishReason::kError, {}, lead->beam->failure);
       continue;
@@ -206,10 +209,15 @@ void Engine::advance_searches(StepRecord& record) {
     ++record.generated_tokens;
     if (lead->first_token == Clock::time_point{}) lead->first_token = Clock::now();
     Round round(*lead, scheduler_, *model_->tokenizer, model_->plan.context_size);
-    if (!round.run())
-      finish_search(*lead);
-    else if (round.starved())
-      finish(lead, FinishReason::kError, {}, no_room_for_beams(*lead));
+    switch (round.run()) {
+      case Round::Outcome::kGoesOn:
+        break;
+      case Round::Outcome::kOver:
+        finish_search(*lead);
+        break;
+      case Round::Outcome::kStarved:
+        finish(lead, FinishReason::kError, {}, no_room_for_beams(*lead));
+    }
   }
 }
 

@@ -327,16 +327,17 @@ void Engine::compute() {
   const auto rows = static_cast<int>(step_.ids.size());
   StepRecord record{.begin = now, .prompt_tokens = step_.prompt_tokens};
   std::span<float> logits = logits_;
+  std::vector<Task*> searches;
   for (Task* task : step_.drawing) {
     const size_t count = (1 + task->guessed.size()) * static_cast<size_t>(model_->config.vocab);
     if (task->beam)
-      offer(*task, logits.first(count));
+      offer(*task, logits.first(count), searches);
     else
       draw_run(*task, logits.first(count), record);
     logits = logits.subspan(count);
   }
   for (const size_t index : step_.measuring) measure(*step_.tasks[index], step_.slices[index]);
-  advance_searches(record);
+  advance(searches, record);
   record.end = Clock::now();
   recorder_.stepped(record);
   if (record.prompt_tokens == 0 && model_->time_steps)
@@ -397,13 +398,6 @@ void Engine::finish(Task* task, FinishReason reason, std::string text, std::opti
   if (reason != FinishReason::kError) ended->tell(updates_.back(), 0);
 }
 
-Error Engine::no_room_for_beams(const Task& search) {
-  return {ErrorCode::kOutOfMemory,
-          cat("beams: the KV cache has no room for ", search.request->beams,
-              " beams of this prompt and length; ask for fewer, give a smaller maxTokens, or load "
-              "with more sequences")};
-}
-
 void Engine::refuse(const Request& request, Error error) {
   End end;
   end.reason = FinishReason::kError;
@@ -412,13 +406,11 @@ void Engine::refuse(const Request& request, Error error) {
   updates_.push_back({request.id, {}, {}, std::move(end)});
 }
 
-void Engine::fail_all(std::vector<Task*> tasks, const Error& error) {
-  for (Task*& task : tasks)
-    if (task->lead) task = task->lead;
-  std::ranges::sort(tasks);
-  const auto twice = std::ranges::unique(tasks);
-  tasks.erase(twice.begin(), twice.end());
-  for (Task* task : tasks) finish(task, FinishReason::kError, {}, error);
+void Engine::fail_all(const std::vector<Task*>& tasks, const Error& error) {
+  std::vector<Task*> whole;
+  for (Task* task : tasks)
+    if (std::ranges::find(whole, &task->whole()) == whole.end()) whole.push_back(&task->whole());
+  for (Task* task : whole) finish(task, FinishReason::kError, {}, error);
 }
 
 void Engine::record_state() {

@@ -93,16 +93,15 @@ class Engine {
   bool unwanted() const;
   void draw_run(Task& task, std::span<float> logits, StepRecord& record);
   std::optional<int32_t> draw(Task& task, std::span<float> logits);
-  void offer(Task& task, std::span<float> logits);
-  void advance_searches(StepRecord& record);
+  void offer(Task& task, std::span<float> logits, std::vector<Task*>& searches);
+  void advance(const std::vector<Task*>& searches, StepRecord& record);
   void finish_search(Task& lead);
-  static Error no_room_for_beams(const Task& search);
   void measure(Task& task, const Slice& slice);
   void take_back(Task& task, size_t count);
   void finish(Task* task, FinishReason reason, std::string text = {},
               std::optional<Error> error = std::nullopt);
   void refuse(const Request& request, Error error);
-  void fail_all(std::vector<Task*> tasks, const Error& error);
+  void fail_all(const std::vector<Task*>& tasks, const Error& error);
   void record_state();
   void publish();
 
@@ -116,7 +115,6 @@ class Engine {
   std::vector<float> logits_;    // [logit_rows × V]
   std::vector<float> raw_;       // [V], a row of them as it was, where log-probabilities are wanted
   std::vector<Update> updates_;  // of the running step
-  std::vector<Task*> searches_;  // of the running step: beam searches that had a row in it
   StatsRecorder recorder_;
 
   std::atomic<Command*> commands_{nullptr};

@@ -53,13 +53,12 @@ int PagedCache::copy_other(PageTable& table, Tokens tokens, const PageTable& oth
 
 bool PagedCache::fork(const PageTable& from, PageTable& to) {
   const bool has_tail = from.cached > static_cast<int>(from.shared) * kPageTokens;
-  std::vector<int32_t> pages(from.pages.begin(),
-                             from.pages.begin() + static_cast<std::ptrdiff_t>(from.shared));
-  while (has_tail && !pool_.grow(pages, static_cast<int>(from.shared) + 1))
-    if (!cache_.evict()) return false;
-  if (has_tail) copy_(from.pages[from.shared], pages.back());
+  PageTable forked{from.cached, from.pages, from.shared, from.node};
+  forked.pages.resize(from.shared);
+  if (has_tail && !grow(forked, from.shared + 1)) return false;
+  if (has_tail) copy_(from.pages[from.shared], forked.pages.back());
   cache_.hold_path(*from.node);
-  to = {from.cached, std::move(pages), from.shared, from.node};
+  to = std::move(forked);
   return true;
 }
 

@@ -260,8 +260,7 @@ void Scheduler::count_reused(Task& task, int tokens) const {
 
 /// Of a search, its prompt's task; the beams are given up.
 void Scheduler::send_back_last() {
-  Task* last = running_.back().get();
-  disband(last->lead ? *last->lead : *last);
+  disband(running_.back()->whole());
   Owned task = std::move(running_.back());
   running_.pop_back();
   task->sent_back = true;
@@ -278,13 +277,10 @@ void Scheduler::disband(Task& lead) {
 }
 
 Task* Scheduler::fork(Task& from, bool& starved) {
-  Task& lead = from.lead ? *from.lead : from;
+  Task& lead = from.whole();
   auto child = std::make_unique<Task>(from);
-  const auto last_is_ours = [&] {
-    return running_.back().get() == &lead || running_.back()->lead == &lead;
-  };
   while (running() >= limits_.running || !cache_.fork(from.kv, child->kv)) {
-    if (last_is_ours()) {
+    if (&running_.back()->whole() == &lead) {
       starved = running_.front().get() == &lead;
       if (!starved) send_back_last();
       return nullptr;

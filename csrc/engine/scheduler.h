@@ -84,8 +84,8 @@ class Scheduler {
   void rewind(Task& task, size_t size);
 
   // A beam search is its prompt's task and, right behind that in the order, a task for each beam.
-  // All of them are in a step or none; where they must give way they are given up, and the search
-  // begins again.
+  // They get pages for a step together. Where they must give way the beams are given up, and the
+  // search begins again.
 
   /// A new beam that goes on where `from` is. Null where there is no place or page for it: then its
   /// search has begun again, or, where all before it have given way in vain, is starved.

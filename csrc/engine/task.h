@@ -57,10 +57,13 @@ struct Task {
         constraint(from.constraint),
         started(from.started),
         beam(std::make_unique<Beam>()),
-        lead(from.lead ? from.lead : &from) {
+        lead(&from.whole()) {
     beam->total = from.beam->total;
     beam->text = from.beam->text;
   }
+
+  /// What the request's caller knows of: of a beam, its search.
+  Task& whole() { return lead ? *lead : *this; }
 
   /// Tokens whose keys and values are not in the cache yet.
   int pending() const { return static_cast<int>(tokens.size()) - kv.cached; }

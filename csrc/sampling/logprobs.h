@@ -22,6 +22,9 @@ struct TokenLogprob {
 /// Most alternatives that a caller may ask for.
 inline constexpr int kMostAlternatives = 20;
 
+/// The logarithm of the sum of the exponentials of all that is a number.
+double log_sum_exp(std::span<const float> logits);
+
 /// Of the drawn `id`, with the `top` likeliest tokens of `logits` [V], the lower id first among
 /// equals. What is not a number is impossible.
 TokenLogprob token_logprob(std::span<float> logits, int32_t id, int top);
