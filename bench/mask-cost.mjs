@@ -26,13 +26,14 @@
  * Ratios are of one round's decode times, to those of none; quoted are the median and the middle half.
  * A ratio may be below 1: where few tokens are left, drawing one of them is cheaper.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, tmpdir } from 'node:os'
+import { existsSync, mkdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Model } from '../dist/index.js'
 import { summarize } from './peers/statistics.mjs'
 import { SHAPES, writeRandomLlama } from './support/random-llama.mjs'
+import { saveResults } from './support/results.mjs'
 
 const TYPE = 'q4_k_m'
 const TEXTS = 1000
@@ -186,15 +187,6 @@ for (const { way, msPerToken, cold, warm, startMs } of rows) {
   )
 }
 if (values.json) {
-  const machine = { cpu: cpus()[0]?.model, cores: availableParallelism() }
-  const about = { description: info.description, threads: info.threads, kernels: info.kernels }
   const command = `node bench/mask-cost.mjs --rounds ${rounds} --tokens ${maxTokens} --shape ${shape}`
-  const report = {
-    command,
-    date: new Date().toISOString().slice(0, 10),
-    machine,
-    model: about,
-    rows
-  }
-  writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`)
+  saveResults(values.json, { command, info, rows })
 }

@@ -20,13 +20,14 @@
  * Each is measured greedily and at temperature 0.8. Ratios are of the decode rates of one round,
  * whose order is another one each time; quoted are the median and the middle half.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, tmpdir } from 'node:os'
+import { existsSync, mkdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Model } from '../dist/index.js'
 import { summarize } from './peers/statistics.mjs'
+import { saveResults } from './support/results.mjs'
 import { wearLlama, widenLlama } from './support/widened-llama.mjs'
 
 const demo = fileURLToPath(new URL('../models/cria-demo-q8_0.gguf', import.meta.url))
@@ -158,9 +159,6 @@ for (const { text, temperature, way, tokensPerSecond, ratio, guessed, accepted }
   )
 }
 if (values.json) {
-  const machine = { cpu: cpus()[0]?.model, cores: availableParallelism() }
-  const model = { description: info.description, threads: info.threads, kernels: info.kernels }
   const command = `node bench/speculation.mjs --rounds ${rounds} --tokens ${maxTokens}`
-  const report = { command, date: new Date().toISOString().slice(0, 10), machine, model, rows }
-  writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`)
+  saveResults(values.json, { command, info, rows })
 }

@@ -44,12 +44,9 @@ __host__ __device__ constexpr uint32_t both(uint32_t half) {
 /// f16 of 1024 + n for 0 ≤ n < 1024: n is its fraction.
 inline constexpr uint32_t kMagic = 0x6400;
 
-/// d for each 32 inputs: w = d · q.
-///
-///   f16 [row][8]
-struct PlainScales {
+/// Scales of one load a row: a lane has those of its two rows.
+struct OneLoad {
   static constexpr int kRowBytes = 16;
-  static constexpr bool kMinimum = false;
   struct Loaded {
     Words4 row[2];
   };
@@ -57,6 +54,13 @@ struct PlainScales {
     const auto* from = reinterpret_cast<const Words4*>(scales) + row;
     return {{load_once(from), load_once(from + 8)}};
   }
+};
+
+/// d for each 32 inputs: w = d · q.
+///
+///   f16 [row][8]
+struct PlainScales : OneLoad {
+  static constexpr bool kMinimum = false;
   static __device__ __forceinline__ Affine at(const Loaded& loaded, int upper, int block) {
     const uint32_t two = loaded.row[upper].at[block / 2];
     return {block % 2 ? both_high(two) : both_low(two), 0};
@@ -98,16 +102,8 @@ struct MinimumScales {
 ///                   in the same of the upper half
 ///   of j = 6, 7     bits 3 … 0 in bits 15 … 12 of both halves of word 1 (j = 6), word 2 (j = 7);
 ///                   bits 5, 4 in word 3: bits 13, 12 (j = 6), 15, 14 (j = 7)
-struct SuperScales {
-  static constexpr int kRowBytes = 16;
+struct SuperScales : OneLoad {
   static constexpr bool kMinimum = true;
-  struct Loaded {
-    Words4 row[2];
-  };
-  static __device__ __forceinline__ Loaded load(const uint8_t* scales, int row, int) {
-    const auto* from = reinterpret_cast<const Words4*>(scales) + row;
-    return {{load_once(from), load_once(from + 8)}};
-  }
   static __device__ __forceinline__ Affine at(const Loaded& loaded, int upper, int block) {
     const Words4& words = loaded.row[upper];
     uint32_t two;  // s_j │ m_j

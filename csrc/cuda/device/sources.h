@@ -50,82 +50,58 @@ struct Bf16Source {
   static constexpr bool kIsF16 = false;
 };
 
-struct Q4_0Source {
-  using Block = BlockQ4_0;
-  using Target = Q4Form;
+/// Of 32 weights w = d · q with |q| ≤ kLargest.
+template <class OfBlock, class Form, int kLargest>
+struct ScaledSource {
+  using Block = OfBlock;
+  using Target = Form;
   static constexpr int kWeights = kBlock;
-  static __device__ int code(const Block& block, int i) { return nibble_of_32(block.qs, i); }
   static __device__ void scales(const Block& block, int at, RowScales& out) {
     out.d[at] = f16_to_float(block.d);
   }
-  static __device__ float bound(const Block& block) { return 8 * fabsf(f16_to_float(block.d)); }
+  static __device__ float bound(const Block& block) {
+    return kLargest * fabsf(f16_to_float(block.d));
+  }
 };
 
-struct Q4_1Source {
-  using Block = BlockQ4_1;
+/// Of 32 weights w = d · q + m with 0 ≤ q ≤ kLargest.
+template <class OfBlock, int kLargest>
+struct MinimumSource {
+  using Block = OfBlock;
   using Target = Q5mForm;
   static constexpr int kWeights = kBlock;
-  static __device__ int code(const Block& block, int i) { return nibble_of_32(block.qs, i); }
   static __device__ void scales(const Block& block, int at, RowScales& out) {
     out.d[at] = f16_to_float(block.d);
     out.m[at] = f16_to_float(block.m);
   }
   static __device__ float bound(const Block& block) {
-    return 15 * fabsf(f16_to_float(block.d)) + fabsf(f16_to_float(block.m));
+    return kLargest * fabsf(f16_to_float(block.d)) + fabsf(f16_to_float(block.m));
   }
 };
 
-struct Q5_0Source {
-  using Block = BlockQ5_0;
-  using Target = Q8Form;
-  static constexpr int kWeights = kBlock;
+struct Q4_0Source : ScaledSource<BlockQ4_0, Q4Form, 8> {
+  static __device__ int code(const Block& block, int i) { return nibble_of_32(block.qs, i); }
+};
+struct Q4_1Source : MinimumSource<BlockQ4_1, 15> {
+  static __device__ int code(const Block& block, int i) { return nibble_of_32(block.qs, i); }
+};
+struct Q5_0Source : ScaledSource<BlockQ5_0, Q8Form, 16> {
   static __device__ int code(const Block& block, int i) {
     return (nibble_of_32(block.qs, i) | bit_of_32(block.qh, i) << 4) - 16 + 128;
   }
-  static __device__ void scales(const Block& block, int at, RowScales& out) {
-    out.d[at] = f16_to_float(block.d);
-  }
-  static __device__ float bound(const Block& block) { return 16 * fabsf(f16_to_float(block.d)); }
 };
-
-struct Q5_1Source {
-  using Block = BlockQ5_1;
-  using Target = Q5mForm;
-  static constexpr int kWeights = kBlock;
+struct Q5_1Source : MinimumSource<BlockQ5_1, 31> {
   static __device__ int code(const Block& block, int i) {
     return nibble_of_32(block.qs, i) | bit_of_32(block.qh, i) << 4;
   }
-  static __device__ void scales(const Block& block, int at, RowScales& out) {
-    out.d[at] = f16_to_float(block.d);
-    out.m[at] = f16_to_float(block.m);
-  }
-  static __device__ float bound(const Block& block) {
-    return 31 * fabsf(f16_to_float(block.d)) + fabsf(f16_to_float(block.m));
-  }
 };
-
-struct Q8_0Source {
-  using Block = BlockQ8_0;
-  using Target = Q8Form;
-  static constexpr int kWeights = kBlock;
+struct Q8_0Source : ScaledSource<BlockQ8_0, Q8Form, 128> {
   static __device__ int code(const Block& block, int i) { return block.qs[i] + 128; }
-  static __device__ void scales(const Block& block, int at, RowScales& out) {
-    out.d[at] = f16_to_float(block.d);
-  }
-  static __device__ float bound(const Block& block) { return 128 * fabsf(f16_to_float(block.d)); }
 };
-
-struct Iq4NlSource {
-  using Block = BlockIQ4_NL;
-  using Target = Q8Form;
-  static constexpr int kWeights = kBlock;
+struct Iq4NlSource : ScaledSource<BlockIQ4_NL, Q8Form, 127> {
   static __device__ int code(const Block& block, int i) {
     return iq4_value(nibble_of_32(block.qs, i)) + 128;
   }
-  static __device__ void scales(const Block& block, int at, RowScales& out) {
-    out.d[at] = f16_to_float(block.d);
-  }
-  static __device__ float bound(const Block& block) { return 127 * fabsf(f16_to_float(block.d)); }
 };
 
 /// d·(s − 32) of a sub-block is rounded to f16.
@@ -187,45 +163,34 @@ struct Q3kSource {
   }
 };
 
-/// The scales that Q4_K and Q5_K share.
-template <class SuperBlock>
-__device__ void super_scales(const SuperBlock& block, RowScales& out) {
-  out.d[0] = f16_to_float(block.d);
-  out.m[0] = -f16_to_float(block.dmin);
-  const uint8_t* from = block.scales;
-  for (int j = 0; j < 4; ++j) {
-    out.scale[j] = from[j] & 63;
-    out.minimum[j] = from[j + 4] & 63;
-    out.scale[j + 4] = static_cast<uint8_t>((from[j + 8] & 15) | from[j] >> 6 << 4);
-    out.minimum[j + 4] = static_cast<uint8_t>(from[j + 8] >> 4 | from[j + 4] >> 6 << 4);
-  }
-}
-
-struct Q4kSource {
-  using Block = BlockQ4_K;
-  using Target = Q4kForm;
+/// What Q4_K and Q5_K share: w = d·s · q − dmin·m with 0 ≤ q ≤ kLargest.
+template <class SuperBlock, class Form, int kLargest>
+struct SuperSource {
+  using Block = SuperBlock;
+  using Target = Form;
   static constexpr int kWeights = kSuperBlock;
-  static __device__ int code(const Block& block, int i) { return nibble_of_64(block.qs, i); }
   static __device__ void scales(const Block& block, int, RowScales& out) {
-    super_scales(block, out);
+    out.d[0] = f16_to_float(block.d);
+    out.m[0] = -f16_to_float(block.dmin);
+    const uint8_t* from = block.scales;
+    for (int j = 0; j < 4; ++j) {
+      out.scale[j] = from[j] & 63;
+      out.minimum[j] = from[j + 4] & 63;
+      out.scale[j + 4] = static_cast<uint8_t>((from[j + 8] & 15) | from[j] >> 6 << 4);
+      out.minimum[j + 4] = static_cast<uint8_t>(from[j + 8] >> 4 | from[j + 4] >> 6 << 4);
+    }
   }
   static __device__ float bound(const Block& block) {
-    return 63 * 15 * fabsf(f16_to_float(block.d)) + 63 * fabsf(f16_to_float(block.dmin));
+    return 63 * kLargest * fabsf(f16_to_float(block.d)) + 63 * fabsf(f16_to_float(block.dmin));
   }
 };
 
-struct Q5kSource {
-  using Block = BlockQ5_K;
-  using Target = Q5kForm;
-  static constexpr int kWeights = kSuperBlock;
+struct Q4kSource : SuperSource<BlockQ4_K, Q4kForm, 15> {
+  static __device__ int code(const Block& block, int i) { return nibble_of_64(block.qs, i); }
+};
+struct Q5kSource : SuperSource<BlockQ5_K, Q5kForm, 31> {
   static __device__ int code(const Block& block, int i) {
     return nibble_of_64(block.qs, i) | (block.qh[i % 32] >> i / 32 & 1) << 4;
-  }
-  static __device__ void scales(const Block& block, int, RowScales& out) {
-    super_scales(block, out);
-  }
-  static __device__ float bound(const Block& block) {
-    return 63 * 31 * fabsf(f16_to_float(block.d)) + 63 * fabsf(f16_to_float(block.dmin));
   }
 };
 
